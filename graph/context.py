@@ -1,6 +1,6 @@
 """The context of a request: what its resolvers use."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
@@ -9,7 +9,7 @@ from starlette.types import Scope
 
 from graph.identity.callers import Caller
 from loaders import Loaders, PointerCache
-from storage import Batch, BatchNotFound, ListFilter, PriceList, Store
+from storage import Batch, BatchNotFound, ListFilter, Store
 
 T = TypeVar("T")
 
@@ -44,11 +44,12 @@ class Context:
 
     async def refresh_pointer(self, price_list: str) -> None:
         """Make this process and this request read the pointer that a mutation has just moved."""
-        await self.switch_to(await self.store.price_lists.get(price_list))
+        pointer = await self.store.price_lists.get(price_list)
+        await self.switch_to({price_list: pointer.revision})
 
-    async def switch_to(self, *pointers: PriceList) -> None:
-        """Make this process and this request read pointers that a mutation has just moved, or later ones."""
-        await self.pointers.switch_to(*pointers)
+    async def switch_to(self, revisions: Mapping[str, int]) -> None:
+        """Make this process and this request read revisions of pointers that a mutation has written, or later ones."""
+        await self.pointers.switch_to(revisions)
         self.loaders.view.renew()
 
 

@@ -77,20 +77,21 @@ class NumberCursor(msgspec.Struct, array_like=True, tag="number"):
 
 
 class DueCursor(msgspec.Struct, array_like=True, tag="due"):
-    """A position among scheduled batches: the instant, in milliseconds since 1970, and the ID of the batch."""
+    """A position among scheduled batches: the instant, in milliseconds since 1970, and the IDs of release and batch."""
 
     at: Annotated[int, msgspec.Meta(ge=0, le=MAX_INSTANT)]
+    release: str | None
     batch: str
 
     @classmethod
     def of(cls, due: Due) -> "DueCursor":
         """Return the cursor of a position."""
-        return cls((due.at - EPOCH) // MILLISECOND, due.batch)
+        return cls((due.at - EPOCH) // MILLISECOND, due.release, due.batch)
 
     @property
     def due(self) -> Due:
         """The position."""
-        return Due(EPOCH + self.at * MILLISECOND, self.batch)
+        return Due(EPOCH + self.at * MILLISECOND, self.release, self.batch)
 
 
 def encode(cursor: msgspec.Struct) -> str:

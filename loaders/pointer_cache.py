@@ -126,18 +126,18 @@ class PointerCache:
                 return pointer
             await moved.wait()
 
-    async def switch_to(self, *pointers: PriceList) -> None:
-        """Return when this process serves these pointers or later revisions.
+    async def switch_to(self, revisions: Mapping[str, int]) -> None:
+        """Return when this process serves these revisions of the pointers of lists, or later ones.
 
         They are waited for, and not served before they are pushed: others that moved earlier may not be pushed yet.
         """
-        for pointer in pointers:
-            self._unpushed[pointer.name] = max(pointer.revision, self._unpushed.get(pointer.name, 0))
+        for name, revision in revisions.items():
+            self._unpushed[name] = max(revision, self._unpushed.get(name, 0))
         if self.alive:
             with suppress(TimeoutError):
                 async with asyncio.timeout(PUSH_TIMEOUT_SECONDS):
-                    for pointer in pointers:
-                        await self._wait_for_revision(pointer.name, pointer.revision)
+                    for name, revision in revisions.items():
+                        await self._wait_for_revision(name, revision)
                     return
         await self._read()
 
@@ -195,7 +195,7 @@ class PointerCache:
         """Whether a list exists that is not served yet; returns when it is."""
         created = await self._store.price_lists.find(name)
         if created is not None:
-            await self.switch_to(created)
+            await self.switch_to({name: created.revision})
         return created is not None
 
     async def get(self, name: str) -> PriceList:

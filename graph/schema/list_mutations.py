@@ -93,7 +93,7 @@ class ListMutations:
         store, caller = info.context.store, info.context.caller.name
         deleted = await store.deleter.delete(input.name, by=caller, reason=input.reason, force=input.force)
         store.worker.purge(deleted.name)
-        await info.context.switch_to(deleted)
+        await info.context.switch_to({deleted.name: deleted.revision})
         return DeletePriceListPayload(deleted_id=strawberry.ID(price_list_id(deleted.name)))
 
     @strawberry.mutation(

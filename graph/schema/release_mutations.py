@@ -132,8 +132,7 @@ async def _change(context: Context, release_id: str, change: Callable[..., Await
         )
     loaders.releases.clear_all()
     loaders.batches.clear_all()
-    pointers = await context.store.price_lists.get_all([item.price_list for item in release.items])
-    await context.switch_to(*pointers.values())
+    await context.switch_to(await context.store.price_lists.revisions([item.price_list for item in release.items]))
     return ReleasePayload(release=cast("Release", release))
 
 

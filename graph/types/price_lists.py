@@ -98,7 +98,7 @@ class PriceList(Node):
         pages, cursor = info.context.loaders.pages, cursors.decode(after, cursors.DueCursor, "after")
         return Connection(
             page=await pages.upcoming(root.name, cursors.page_size(first, 20), cursor.due if cursor else None),
-            cursor=lambda batch: cursors.encode(cursors.DueCursor.of(Due(batch.publish_at, batch.id))),
+            cursor=lambda batch: cursors.encode(cursors.DueCursor.of(Due(batch.publish_at, batch.release, batch.id))),
             count=partial(pages.count_upcoming, root.name),
         )
 

@@ -13,7 +13,7 @@ from storage.batches.states import IN_PROGRESS, BatchState
 from storage.catalog.price_lists import PriceList
 from storage.errors import BatchNotFound, BatchNotHeld, LeaseLost
 from storage.mongodb.connection import SCHEDULED, Collection, Document
-from storage.mongodb.documents import value_of_each
+from storage.mongodb.documents import set_each
 
 
 class HeldBatches:
@@ -81,7 +81,7 @@ class HeldBatches:
     async def in_progress_of_release(self, release: str, limit: int, session: AsyncClientSession) -> list[Batch]:
         """Return up to `limit` batches of a release that are not sealed yet, by their lists."""
         query = {"release": release, "state": {"$in": sorted(IN_PROGRESS)}}
-        cursor = self._collection.find(query, session=session).limit(limit)
+        cursor = self._collection.find(query, session=session).hint("unfinished").limit(limit)
         return sorted([from_document(document) async for document in cursor], key=lambda batch: batch.price_list)
 
     async def next_changes(
@@ -129,15 +129,14 @@ class HeldBatches:
     async def advance_each_held(
         self, changes: Sequence[tuple[Batch, Mapping[str, Any]]], state: BatchState, session: AsyncClientSession
     ) -> list[Batch]:
-        """Move held batches to their next state, and set the same fields of each to values of its own.
+        """Move held batches to their next state, and set fields of each to values of its own.
 
         One command; see `advance_held`.
         """
         ids = [batch.id for batch, _ in changes]
-        fields = [to_fields(changed) for _, changed in changes]
-        of_each = {name: value_of_each(ids, [each[name] for each in fields]) for name in fields[0]}
+        fields = [{"state": state, **to_fields(changed)} for _, changed in changes]
         result = await self._collection.update_many(
-            {"_id": {"$in": ids}, "state": BatchState.HELD}, [{"$set": {"state": state, **of_each}}], session=session
+            {"_id": {"$in": ids}, "state": BatchState.HELD}, [set_each(ids, fields)], session=session
         )
         if result.matched_count != len(ids):
             raise LeaseLost("Another process has ended some of the held batches; look at their states.")

@@ -21,6 +21,17 @@ from storage.mongodb.documents import raise_if_unreadable, read_each, read_or_er
 MAX_ID_LENGTH = 64
 """Characters of a batch's id. Longer ids are not looked up."""
 
+KEY_DAYS = 30
+"""Days after the end of a batch until its idempotency key can be used again."""
+
+MAX_OPEN_ATTEMPTS = 3
+"""How often a batch is opened whose idempotency key another call takes or frees meanwhile."""
+
+_KEY_IS_KEPT: Document = {
+    "$gte": [{"$ifNull": ["$finishedAt", "$$NOW"]}, {"$subtract": ["$$NOW", KEY_DAYS * 86_400_000]}]
+}
+"""The expression of whether the idempotency key of a batch finds it."""
+
 MAX_BATCHES_PER_QUERY = 200
 """Number of batches that a periodic query returns, and works on, at most."""
 
@@ -44,7 +55,8 @@ class BatchRepository(ScheduledBatches, HeldBatches):
         """Return the batch of the order's idempotency key, and whether this call created it.
 
         A unique index decides between concurrent calls; the call that creates the batch holds its lease. The
-        fingerprint of a body that is still arriving is None; it is stored when the batch is sealed.
+        fingerprint of a body that is still arriving is None; it is stored when the batch is sealed. A key that
+        finished more than `KEY_DAYS` ago is free. Raises `BatchNotFound` if others take or free the key all the time.
         """
         batch_id = str(ObjectId())
         document = {
@@ -65,20 +77,29 @@ class BatchRepository(ScheduledBatches, HeldBatches):
             "expected": expected,
             "madeOn": made_on,
         }
+        for _ in range(MAX_OPEN_ATTEMPTS):
+            try:
+                return from_document(await self._create(document)), True
+            except DuplicateKeyError:
+                if batch := await self.by_key(order.price_list, order.key):
+                    return batch, False
+                await self._free_key(order.price_list, order.key)
+        raise BatchNotFound(order.key)
+
+    async def _create(self, document: Document) -> Document:
         stages = [{"$set": {name: {"$literal": value} for name, value in document.items()}}]
-        try:
-            created = await self._collection.find_one_and_update(
-                {"_id": batch_id},
-                [*stages, {"$set": {"createdAt": "$$NOW", "touchedAt": "$$NOW"}}, leases.acquire()],
-                upsert=True,
-                return_document=ReturnDocument.AFTER,
-            )
-        except DuplicateKeyError:
-            batch = await self.by_key(order.price_list, order.key)
-            if batch is None:
-                raise BatchNotFound(order.key) from None
-            return batch, False
-        return from_document(cast("Document", created)), True
+        created = await self._collection.find_one_and_update(
+            {"_id": document["_id"]},
+            [*stages, {"$set": {"createdAt": "$$NOW", "touchedAt": "$$NOW"}}, leases.acquire()],
+            upsert=True,
+            return_document=ReturnDocument.AFTER,
+        )
+        return cast("Document", created)
+
+    async def _free_key(self, price_list: str, key: str) -> None:
+        """Free the key of a batch that finished more than `KEY_DAYS` ago."""
+        query = {**_with_key(price_list, key), "$expr": {"$not": _KEY_IS_KEPT}}
+        await self._collection.update_one(query, [{"$set": {"usedKey": "$key"}}, {"$unset": "key"}])
 
     async def find(self, batch_id: str) -> Batch | None:
         """Return a batch, or None."""
@@ -101,8 +122,8 @@ class BatchRepository(ScheduledBatches, HeldBatches):
         return [found.get(batch_id) for batch_id in ids]
 
     async def by_key(self, price_list: str, key: str) -> Batch | None:
-        """Return the batch of a list with an idempotency key, or None."""
-        found = await self._collection.find_one({"list": price_list, "key": key})
+        """Return the batch of a list with an idempotency key that is kept, or None."""
+        found = await self._collection.find_one({**_with_key(price_list, key), "$expr": _KEY_IS_KEPT})
         return from_document(found) if found else None
 
     async def newest(
@@ -143,9 +164,9 @@ class BatchRepository(ScheduledBatches, HeldBatches):
         return Unfinished(sum(counts.get(state, 0) for state in IN_PROGRESS), counts.get(BatchState.HELD, 0))
 
     async def in_progress(self, by: str) -> int:
-        """Return the number of a caller's batches in progress, of all lists; from a partial index alone."""
+        """Return the number of a caller's batches in progress, of all lists; it reads all that are."""
         query = {"submittedBy": by, "state": {"$in": sorted(IN_PROGRESS)}}
-        return await self._collection.count_documents(query)
+        return await self._collection.count_documents(query, hint="unfinished")
 
     async def idle(self, seconds: float) -> list[str]:
         """Return the ids of open batches that were not touched in the last `seconds`, at most `MAX_BATCHES_PER_QUERY`.
@@ -165,23 +186,6 @@ class BatchRepository(ScheduledBatches, HeldBatches):
         """Return those of the batches that are in progress, whatever their format."""
         query = {"_id": {"$in": list(ids)}, "state": {"$in": sorted(IN_PROGRESS)}}
         return {document["_id"] async for document in self._collection.find(query, {"_id": 1})}
-
-    async def forget_keys(self, days: int) -> int:
-        """Free the keys of batches that finished more than `days` ago, at most `MAX_BATCHES_PER_QUERY`.
-
-        Returns how many.
-        """
-        cutoff = {"$subtract": ["$$NOW", days * 86_400_000]}
-        with_key: Document = {"key": {"$type": "string"}, "finishedAt": {"$type": "date"}}
-        query = {**with_key, "$expr": {"$lt": ["$finishedAt", cutoff]}}
-        cursor = self._collection.find(query, {"_id": 1}).sort("finishedAt", 1).limit(MAX_BATCHES_PER_QUERY)
-        ids = [document["_id"] async for document in cursor]
-        if not ids:
-            return 0
-        result = await self._collection.update_many(
-            {"_id": {"$in": ids}, **with_key}, [{"$set": {"usedKey": "$key"}}, {"$unset": "key"}]
-        )
-        return result.modified_count
 
     async def close(self, ids: Sequence[str], refusal: Refusal) -> None:
         """Abort those of the batches that are in progress. Processes that work on them lose their leases."""
@@ -259,6 +263,11 @@ class BatchRepository(ScheduledBatches, HeldBatches):
 
 def _held(batch: Batch) -> Document:
     return {"_id": batch.id, "lease.token": batch.token}
+
+
+def _with_key(price_list: str, key: str) -> Document:
+    """Return the query for the batch of an idempotency key, with the condition of the partial index."""
+    return {"list": price_list, "key": {"$eq": key, "$type": "string"}}
 
 
 def _idle(seconds: float) -> Document:

@@ -30,9 +30,13 @@ _OF_EXISTING_LISTS: Sequence[Document] = [
 
 
 class Due(NamedTuple):
-    """A place in the order in which batches of a list are published: by the instant, then by the id of the batch."""
+    """A place in the order in which batches of a list are published.
+
+    It is that of the instant; then batches of their own come before those of a `release`, in the order of its id.
+    """
 
     at: datetime.datetime
+    release: str | None
     batch: str
 
 
@@ -58,10 +62,13 @@ class ScheduledBatches:
         """Return up to `limit` scheduled batches of a list that follow `after`, the next first."""
         query: Document = {"list": price_list, **SCHEDULED}
         if after is not None:
-            later = {"publishAt": {"$gt": after.at}}
-            query["$or"] = [{"publishAt": after.at, "_id": {"$gt": after.batch}}, later]
+            query["$or"] = [
+                {"publishAt": {"$gt": after.at}},
+                {"publishAt": after.at, "release": {"$gt": after.release or ""}},
+                {"publishAt": after.at, "release": after.release, "_id": {"$gt": after.batch}},
+            ]
             query["$and"] = [{"publishAt": {"$gte": after.at}}]
-        cursor = self._collection.find(query).sort(_DUE_ORDER).limit(limit)
+        cursor = self._collection.find(query).sort(_PUBLISH_ORDER).limit(limit)
         return [from_document(document) async for document in cursor]
 
     async def count_upcoming(self, price_list: str) -> int:
@@ -82,7 +89,7 @@ class ScheduledBatches:
     ) -> datetime.datetime | None:
         """Return when the next scheduled batch of a list is due, `besides` one of them; None without any."""
         query = {"list": price_list, **SCHEDULED, "_id": {"$ne": besides}}
-        found = await self._collection.find_one(query, {"publishAt": 1}, sort=_DUE_ORDER, session=session)
+        found = await self._collection.find_one(query, {"publishAt": 1}, sort=_PUBLISH_ORDER, session=session)
         return cast("datetime.datetime", found["publishAt"]) if found else None
 
     async def read_held(self, ids: Sequence[str], session: AsyncClientSession) -> dict[str, Batch]:

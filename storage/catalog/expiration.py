@@ -65,7 +65,7 @@ class ExpirationRepository:
 
         It comes from an index alone, which is read from its newest version on.
         """
-        cursor = self._collection.find(_published(price_list), {"_id.version": 1}).hint("list_state")
+        cursor = self._collection.find(_published(price_list), {"_id.version": 1}).hint("list_newest")
         newest = cursor.sort([("_id.list", 1), ("_id.version", -1)]).skip(count - 1).limit(1)
         return next((document["_id"]["version"] for document in await newest.to_list()), None)
 
@@ -88,7 +88,7 @@ class ExpirationRepository:
     async def marked(self, price_list: str, limit: int) -> list[MarkedVersion]:
         """Return up to `limit` published versions that are marked as expiring, oldest marks first."""
         query = {**_published(price_list), "doomedAt": _DATE}
-        cursor = self._collection.find(query, {"replacedAt": 1}).hint("list_marked").limit(limit)
+        cursor = self._collection.find(query, {"replacedAt": 1}).hint("list_expiring").limit(limit)
         return [MarkedVersion(document["_id"]["version"], document.get("replacedAt")) async for document in cursor]
 
     async def kept(self, price_list: str, now: datetime.datetime, limit: int) -> list[KeptVersion]:
@@ -102,8 +102,8 @@ class ExpirationRepository:
 
     async def expired(self, price_list: str, limit: int) -> list[ExpiredVersion]:
         """Return up to `limit` expired versions that can be restored still, those that expired first."""
-        query = {"_id.list": price_list, "state": SnapshotState.RETIRED}
-        cursor = self._collection.find(query, {"retiredAt": 1}).hint("list_expired").limit(limit)
+        query = {"_id.list": price_list, "state": SnapshotState.RETIRED, "doomedAt": _DATE}
+        cursor = self._collection.find(query, {"retiredAt": 1}).hint("list_expiring").limit(limit)
         return [ExpiredVersion(each["_id"]["version"], each["retiredAt"]) async for each in cursor]
 
     async def layers(self, price_list: str, versions: Sequence[int]) -> dict[str, int]:

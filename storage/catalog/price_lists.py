@@ -9,7 +9,6 @@ ETags and cursors name them, so they go on from there when the name is created a
 
 import datetime
 import re
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -22,7 +21,7 @@ from storage.catalog.gates import Gates
 from storage.catalog.retention import DEFAULT_RETENTION, Retention
 from storage.errors import Conflict, InvalidArgument, PriceListNotFound, shown
 from storage.mongodb.connection import Database, Document, check_format
-from storage.mongodb.documents import decode_decimals, encode_decimals, to_document, value_of_each
+from storage.mongodb.documents import decode_decimals, encode_decimals, set_each, to_document, value_of_each
 
 NEVER = datetime.datetime(1, 1, 1, tzinfo=datetime.UTC)
 """The `moved_at` of a list that is not written yet."""
@@ -158,6 +157,11 @@ class PriceListRepository:
         cursor = self._collection.find({"_id": {"$in": list(names)}, **_NOT_DELETED}, session=session)
         return {document["_id"]: from_document(document) async for document in cursor}
 
+    async def revisions(self, names: Sequence[str]) -> dict[str, int]:
+        """Return the revisions of those of the lists that exist, by name, with one command."""
+        cursor = self._collection.find({"_id": {"$in": list(names)}, **_NOT_DELETED}, {"revision": 1})
+        return {document["_id"]: document["revision"] async for document in cursor}
+
     async def names(self) -> list[str]:
         """Return the names of all lists, deleted ones included."""
         return [document["_id"] async for document in self._collection.find({}, {"_id": 1}).sort("_id", 1)]
@@ -218,26 +222,28 @@ class PriceListRepository:
     async def move_all(
         self, changes: Sequence[tuple[PriceList, Mapping[str, Any]]], session: AsyncClientSession
     ) -> list[PriceList]:
-        """Write the changes of several lists, each with the next revision, by a few commands in all; see `move`."""
+        """Write the changes of several lists, each with the next revision, by a few commands in all; see `move`.
+
+        They move at one time, which is no earlier than that of any of them before.
+        """
+        before = [seen for seen, _ in changes]
         moved = [_moved(seen, 1, changed) for seen, changed in changes]
         names = [each.name for each in moved]
-        documents = [_to_document(each) for each in moved]
         written = {"revision", "release"}.union(*(map(_STORED_NAMES.__getitem__, changed) for _, changed in changes))
-        seen_revision = value_of_each(names, [seen.revision for seen, _ in changes])
+        fields = [{name: document[name] for name in sorted(written)} for document in map(_to_document, moved)]
+        latest = max(each.moved_at for each in before)
+        seen_revision = value_of_each(names, [each.revision for each in before])
         result = await self._collection.update_many(
             {"_id": {"$in": names}, "$expr": {"$eq": ["$revision", seen_revision]}},
-            [
-                {"$set": {name: value_of_each(names, [each[name] for each in documents]) for name in sorted(written)}},
-                {"$set": {"movedAt": _MOVED_AT}},
-            ],
+            [set_each(names, fields), {"$set": {"movedAt": {"$max": ["$$NOW", latest]}}}],
             session=session,
         )
         if result.matched_count != len(names):
-            raise _ChangedOutside(*(seen for seen, _ in changes))
-        cursor = self._collection.find({"_id": {"$in": names}}, {"movedAt": 1}, session=session)
-        times = {document["_id"]: document["movedAt"] async for document in cursor}
-        moved = [msgspec.structs.replace(each, moved_at=times[each.name]) for each in moved]
-        await self._note_replacements([seen for seen, _ in changes], moved, session)
+            raise _ChangedOutside(*before)
+        written_first = await self._collection.find_one({"_id": names[0]}, {"movedAt": 1}, session=session)
+        moved_at = cast("Document", written_first)["movedAt"]
+        moved = [msgspec.structs.replace(each, moved_at=moved_at) for each in moved]
+        await self._note_replacements(before, moved, session)
         return moved
 
     async def _note_replacements(
@@ -245,20 +251,19 @@ class PriceListRepository:
     ) -> None:
         """Note in the manifests when the versions of `seen` were replaced, and that those of `moved` are current.
 
-        Versions that were never current before are in no need of the latter.
+        The lists moved at one time. Versions that were never current before are in no need of the latter.
         """
-        replaced = defaultdict[datetime.datetime, list[Document]](list)
-        current: list[Document] = []
+        replaced, current = list[Document](), list[Document]()
         for before, after in zip(seen, moved, strict=True):
             if before.current_version == after.current_version:
                 continue
             if before.current_version is not None:
-                replaced[after.moved_at].append({"list": before.name, "version": before.current_version})
+                replaced.append({"list": before.name, "version": before.current_version})
             if after.current_version is not None and after.current_version <= before.published_version:
                 current.append({"list": after.name, "version": after.current_version})
-        updates = [
-            UpdateMany({"_id": {"$in": ids}}, {"$set": {"replacedAt": moved_at}}) for moved_at, ids in replaced.items()
-        ]
+        updates = list[UpdateMany]()
+        if replaced:
+            updates.append(UpdateMany({"_id": {"$in": replaced}}, {"$set": {"replacedAt": moved[0].moved_at}}))
         if current:
             updates.append(UpdateMany({"_id": {"$in": current}}, {"$unset": {"replacedAt": ""}}))
         if updates:

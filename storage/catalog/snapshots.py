@@ -5,13 +5,12 @@ lie apart, in `expired_snapshots`, without their layers: versions that expired, 
 """
 
 import datetime
-from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from enum import StrEnum
 
 import msgspec
-from pymongo import ReplaceOne, UpdateMany
+from pymongo import ReplaceOne
 from pymongo.asynchronous.client_session import AsyncClientSession
 
 from storage.catalog.keep import Keep
@@ -104,23 +103,17 @@ class SnapshotRepository:
         await self._collection.insert_many(map(_to_document, snapshots), session=session)
 
     async def mark_all_published(self, moved: Sequence[PriceList], session: AsyncClientSession) -> None:
-        """Set when the current versions of lists, none of which was current before, became current.
+        """Set when the current versions of lists, none of which was current before, became current, at one time.
 
         See `mark_published`. Raises `Corrupt` if a manifest is gone.
         """
-        versions = defaultdict[datetime.datetime, list[Document]](list)  # by the time, which is the same as a rule
-        for each in moved:
-            if each.current_version is not None:
-                versions[each.moved_at].append(_id(each.name, each.current_version))
-        updates = [
-            UpdateMany(
-                {"_id": {"$in": ids}, "publishedAt": None},
-                {"$set": {"publishedAt": moved_at, "state": SnapshotState.PUBLISHED}},
-            )
-            for moved_at, ids in versions.items()
-        ]
-        result = await self._collection.bulk_write(updates, session=session)
-        if result.matched_count != sum(map(len, versions.values())):
+        ids = [_id(each.name, each.current_version) for each in moved if each.current_version is not None]
+        result = await self._collection.update_many(
+            {"_id": {"$in": ids}, "publishedAt": None},
+            {"$set": {"publishedAt": moved[0].moved_at, "state": SnapshotState.PUBLISHED}},
+            session=session,
+        )
+        if result.matched_count != len(ids):
             raise Corrupt("The manifest of a version is gone. Run `pricebook check`.")
 
     async def replace_layers(self, snapshot: Snapshot, layers: Sequence[Layer], session: AsyncClientSession) -> None:

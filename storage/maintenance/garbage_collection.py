@@ -62,15 +62,12 @@ LISTING_INTERVAL_SECONDS = 3600.0
 MAX_FOUND_PER_LISTING = 1000
 """Number of orphans that one listing notes at most. If it finds more, the next run lists again."""
 
-KEY_DAYS = 30
-"""Days after the end of a batch until its idempotency key can be used again."""
-
 RELEASE_IDLE_DAYS = 30
 """Days without a change after which an open release is discarded."""
 
 
 class GarbageCollector:
-    """Aborts idle batches, drops what is left behind, frees old keys, discards idle releases, purges deleted lists."""
+    """Aborts idle batches, drops what is left behind, discards idle releases, purges deleted lists."""
 
     def __init__(
         self,
@@ -112,7 +109,6 @@ class GarbageCollector:
             *([self.find_orphans] if now >= self._next_listing else []),
             self._drop_orphans,
             self._drop_staging,
-            self._forget_keys,
             self._tidy_releases,
             self._purge_deleted,
         ):
@@ -218,9 +214,6 @@ class GarbageCollector:
         if batch is None or batch.state not in IN_PROGRESS:
             await self._staging.drop(batch_id)
             log.info("Dropped the staged rows of batch %s.", batch_id)
-
-    async def _forget_keys(self) -> None:
-        await self._batches.forget_keys(KEY_DAYS)
 
     async def _tidy_releases(self) -> None:
         await self._unpublished.open_empty()

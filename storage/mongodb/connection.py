@@ -52,7 +52,7 @@ ITEM_ERROR_DAYS = 31
 """Days for which the errors of invalid items are stored: longer than an idempotency key finds their batch."""
 
 LATER_FORMAT: Mapping[str, Any] = {"format": {"$gt": FORMAT}}
-"""A query for documents that a later release wrote, with a partial index for each format, which is empty as a rule."""
+"""A query for documents that a later release wrote; partial indexes with this condition are empty as a rule."""
 
 _LATER_FORMAT_INDEX = IndexModel(
     [("list", 1)], name=f"later_than_format_{FORMAT}", partialFilterExpression=LATER_FORMAT
@@ -63,9 +63,8 @@ SCHEDULED: Mapping[str, Any] = {"state": "HELD", "publishAt": {"$type": "date"}}
 
 INDEXES: Mapping[str, list[IndexModel]] = {
     "snapshots": [
-        IndexModel([("_id.list", 1), ("_id.version", -1)], name="list_newest"),
+        IndexModel([("_id.list", 1), ("_id.version", -1), ("state", 1)], name="list_newest"),
         IndexModel([("layers.id", 1)], name="layers"),
-        IndexModel([("_id.list", 1), ("state", 1), ("_id.version", -1)], name="list_state"),
         IndexModel(
             [("_id.list", 1), ("replacedAt", 1), ("_id.version", 1)],
             name="list_replaced",
@@ -77,14 +76,9 @@ INDEXES: Mapping[str, list[IndexModel]] = {
             partialFilterExpression={"state": "PUBLISHED", "keep.until": {"$type": "date"}},
         ),
         IndexModel(
-            [("_id.list", 1), ("doomedAt", 1)],
-            name="list_marked",
-            partialFilterExpression={"state": "PUBLISHED", "doomedAt": {"$type": "date"}},
-        ),
-        IndexModel(
-            [("_id.list", 1), ("retiredAt", 1)],
-            name="list_expired",
-            partialFilterExpression={"state": "RETIRED"},
+            [("_id.list", 1), ("state", 1), ("retiredAt", 1), ("doomedAt", 1)],
+            name="list_expiring",
+            partialFilterExpression={"doomedAt": {"$type": "date"}},
         ),
     ],
     "expired_snapshots": [IndexModel([("_id.list", 1), ("_id.version", -1)], name="list_newest")],
@@ -95,41 +89,19 @@ INDEXES: Mapping[str, list[IndexModel]] = {
             unique=True,
             partialFilterExpression={"key": {"$type": "string"}},
         ),
-        IndexModel([("list", 1), ("_id", -1)], name="list_newest"),
+        IndexModel([("list", 1), ("_id", -1), ("format", 1)], name="list_newest"),
         IndexModel([("state", 1), ("_id", -1)], name="state_newest"),
-        IndexModel([("lease.until", 1)], name="sealing_lease", partialFilterExpression={"state": "SEALING"}),
-        IndexModel([("touchedAt", 1)], name="open_touched", partialFilterExpression={"state": "OPEN"}),
         IndexModel(
-            [("finishedAt", 1)],
-            name="finished_with_key",
-            partialFilterExpression={"key": {"$type": "string"}, "finishedAt": {"$type": "date"}},
-        ),
-        IndexModel(
-            [("list", 1), ("state", 1)],
-            name="list_unfinished",
+            [("state", 1), ("list", 1), ("heldByPin", 1), ("version", -1)],
+            name="unfinished",
             partialFilterExpression={"state": {"$in": ["HELD", "OPEN", "SEALING"]}},
         ),
         IndexModel(
-            [("list", 1), ("version", -1)],
-            name="held_by_pin",
-            partialFilterExpression={"state": "HELD", "heldByPin": True},
-        ),
-        IndexModel([("list", 1), ("publishAt", 1), ("_id", 1)], name="scheduled", partialFilterExpression=SCHEDULED),
-        IndexModel(
             [("list", 1), ("publishAt", 1), ("release", 1), ("_id", 1)],
-            name="publish_order",
+            name="list_scheduled",
             partialFilterExpression=SCHEDULED,
         ),
         IndexModel([("publishAt", 1), ("_id", 1)], name="due", partialFilterExpression=SCHEDULED),
-        IndexModel(
-            [("submittedBy", 1), ("state", 1)],
-            name="caller_in_progress",
-            partialFilterExpression={"state": {"$in": ["OPEN", "SEALING"]}},
-        ),
-        IndexModel(
-            [("release", 1), ("state", 1)], name="release", partialFilterExpression={"release": {"$type": "string"}}
-        ),
-        _LATER_FORMAT_INDEX,
     ],
     "events": [
         IndexModel([("list", 1), ("revision", -1)], name="list_newest", unique=True),
@@ -164,7 +136,12 @@ INDEXES: Mapping[str, list[IndexModel]] = {
     "orphans": [IndexModel([("since", 1)], name="since")],
     "processes": [IndexModel([("at", 1)], name="dead_after_a_day", expireAfterSeconds=86_400)],
 }
-"""The collections of the main database, with their indexes."""
+"""The collections of the main database, with their indexes.
+
+Those of batches and snapshots are as few as their queries allow. An update of an indexed field in a transaction makes
+MongoDB 6.0 read the definitions of all indexes of the collection, twice for each of them, and a release updates a batch
+and two manifests of each of its lists.
+"""
 
 OPTIONS: Mapping[str, Mapping[str, Any]] = {"price_lists": {"changeStreamPreAndPostImages": {"enabled": True}}}
 """Options of collections. The change stream of the pointers has each as the change left it, not as it is later."""

@@ -19,7 +19,6 @@ from storage.batches.metrics import StorageMetrics
 from storage.batches.publish_time import instant_text
 from storage.batches.repository import BatchRepository
 from storage.catalog.events import EventKind, EventRepository
-from storage.catalog.price_lists import PriceList
 from storage.catalog.releases import Release, ReleaseNotFound, ReleaseRepository, ReleaseState
 from storage.catalog.snapshots import SnapshotRepository
 from storage.catalog.transactions import MAX_REASON_LENGTH
@@ -62,7 +61,7 @@ class DuePublication(ReleasePublication):
     async def publish(
         self,
         request: PublishRequest,
-        seen: Mapping[str, PriceList],
+        seen: Mapping[str, int],
         comparisons: Mapping[str, Comparison],
         session: AsyncClientSession,
     ) -> Published:

@@ -148,9 +148,8 @@ class ReleaseEditor:
             keys = [(batch.price_list, batch.version) for batch in rejected if batch.version is not None]
             await self._snapshots.withdraw_all(keys, session)
             refusal = Refusal("RELEASE_DISCARDED", reason)
-            ended_at = max(each.moved_at for each in moved)
             after = await self._batches.advance_held(
-                rejected, BatchState.REJECTED, session, finished_at=ended_at, refusal=refusal
+                rejected, BatchState.REJECTED, session, finished_at=moved[0].moved_at, refusal=refusal
             )
         discarded = await self._releases.update(release, session, state=ReleaseState.DISCARDED, publish_at=None)
         return Discarded(discarded, list(zip(rejected, after, strict=True)))

@@ -39,6 +39,10 @@ class ReleaseLists:
         """Return the lists of the items of a release, by name, without deleted ones."""
         return await self._price_lists.get_all([item.price_list for item in release.items], session)
 
+    async def revisions(self, release: Release) -> dict[str, int]:
+        """Return the revisions of the lists of the items of a release, by name, without deleted ones."""
+        return await self._price_lists.revisions([item.price_list for item in release.items])
+
     async def move(
         self,
         release: Release,

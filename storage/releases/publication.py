@@ -77,11 +77,11 @@ class ReleasePublication:
     async def publish(
         self,
         request: PublishRequest,
-        seen: Mapping[str, PriceList],
+        seen: Mapping[str, int],
         comparisons: Mapping[str, Comparison],
         session: AsyncClientSession,
     ) -> Published:
-        """Publish a release whose lists were `seen` when its publishing began; `comparisons` are by batch.
+        """Publish a release whose lists had the revisions `seen` when its publishing began; `comparisons` are by batch.
 
         Raises `ListsMoved`, `ReleaseNotFound`, `ReleaseForbidden`, `ReleaseNotOpen`, `EmptyRelease`,
         `InvalidArgument`, `ReleaseRefused`, `Corrupt`.
@@ -123,13 +123,11 @@ class ReleasePublication:
         ]
 
     async def _moved_by_others(
-        self, seen: Mapping[str, PriceList], lists: Mapping[str, PriceList], session: AsyncClientSession
+        self, seen: Mapping[str, int], lists: Mapping[str, PriceList], session: AsyncClientSession
     ) -> list[Refused]:
         """Return the conflicts with other releases that moved a list since it was seen."""
         after = {
-            name: seen[name].revision
-            for name, price_list in lists.items()
-            if name in seen and price_list.revision != seen[name].revision
+            name: seen[name] for name, price_list in lists.items() if name in seen and price_list.revision != seen[name]
         }
         moved = await self._events.moved_by_releases(after, session)
         return [objection(MovedByRelease(name, release), name) for name, release in moved.items()]
@@ -215,7 +213,7 @@ class ReleasePublication:
             release,
             session,
             state=ReleaseState.PUBLISHED,
-            published_at=max(after.moved_at for after in moved),
+            published_at=moved[0].moved_at,
             items=items,
         )
         return Published(done, list(zip(batches, published, strict=True)))

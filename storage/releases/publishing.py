@@ -16,7 +16,6 @@ from storage.batches.comparison import BaseMoved, BatchComparer, Comparison
 from storage.batches.metrics import StorageMetrics
 from storage.batches.turns import MAX_OVERTAKEN, MAX_TURN_WAIT_SECONDS, Turns
 from storage.catalog.list_filter import ALL_LISTS, ListFilter
-from storage.catalog.price_lists import PriceList
 from storage.catalog.releases import Release, ReleaseRepository
 from storage.catalog.transactions import check_reason
 from storage.mongodb.connection import Client
@@ -72,7 +71,7 @@ class ReleasePublisher:
         if reason is not None:
             check_reason(reason)
         start = monotonic()
-        seen = await self._lists.read(await self._releases.get(release_id))
+        seen = await self._lists.revisions(await self._releases.get(release_id))
         published = await self._run(PublishRequest(release_id, by, reason, expected, operates), seen)
         if published.batches:
             self._metrics.releases["published"] += 1
@@ -81,7 +80,7 @@ class ReleasePublisher:
             self._metrics.count_batch(before, after)
         return published.release
 
-    async def _run(self, request: PublishRequest, seen: Mapping[str, PriceList]) -> Published:
+    async def _run(self, request: PublishRequest, seen: Mapping[str, int]) -> Published:
         """Run the transaction, again whenever a batch is not compared with the version that is current by then."""
         comparisons: dict[str, Comparison] = {}
         overtaken = Counter[str]()
@@ -98,7 +97,7 @@ class ReleasePublisher:
         raise ReleaseRefused(request.release, [objection(MovedTooOften(name), name) for name in names])
 
     async def _commit(
-        self, request: PublishRequest, seen: Mapping[str, PriceList], comparisons: Mapping[str, Comparison]
+        self, request: PublishRequest, seen: Mapping[str, int], comparisons: Mapping[str, Comparison]
     ) -> Published:
         return await commit(
             self._client,

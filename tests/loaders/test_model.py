@@ -143,7 +143,7 @@ async def test_reads_return_the_prices_of_their_version(
         pointer = await store.price_lists.get(name)
         assert pointer.current_version == (model.current or None)
         for runtime in runtimes:
-            await runtime.pointers.switch_to(pointer)
+            await runtime.pointers.switch_to({pointer.name: pointer.revision})
             assert (await runtime.pointers.get(name)).revision == pointer.revision
         for read in after:
             await asyncio.gather(*(read.run(runtime, name, model, len(model.versions)) for runtime in runtimes))

@@ -230,7 +230,7 @@ async def test_the_lag_does_not_count_moves_by_this_process_or_pointers_that_it_
     pointers: PointerCache, watcher: FakeWatcher, mock_store: Store
 ) -> None:
     watcher.moved(make_pointer(1, None))
-    switching = asyncio.ensure_future(pointers.switch_to(make_pointer(2, 1)))
+    switching = asyncio.ensure_future(pointers.switch_to({"retail": 2}))
     await asyncio.sleep(0)
     watcher.moved(make_pointer(2, 1))
     await switching

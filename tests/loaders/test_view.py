@@ -143,7 +143,8 @@ async def test_a_list_that_is_deleted_during_a_request_is_not_found(counted_api:
     view = api.runtime.context(ANYBODY).loaders.view
     assert await view.find("retail") is not None
     store = api.runtime.store
-    await api.runtime.pointers.switch_to(await store.deleter.delete("retail", by="ops", reason="test", force=True))
+    deleted = await store.deleter.delete("retail", by="ops", reason="test", force=True)
+    await api.runtime.pointers.switch_to({"retail": deleted.revision})
     await store.deleter.purge("retail")
     with pytest.raises(PriceListNotFound):
         await view.current("retail")

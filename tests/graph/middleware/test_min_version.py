@@ -130,7 +130,7 @@ async def test_a_version_that_was_rolled_back_counts_as_published(api: Api) -> N
     for amount in ("1.00", "2.00"):
         await api.publish("retail", [row("a", amount)])
     moved = await api.runtime.store.pointer_moves.rollback("retail", 1, by="ops", reason="x")
-    await api.runtime.pointers.switch_to(moved)
+    await api.runtime.pointers.switch_to({moved.name: moved.revision})
     assert (await send(api, "2"))["data"]["snapshot"]["version"] == 1
 
 

@@ -127,7 +127,7 @@ async def test_the_metrics_of_a_deleted_list_are_zero(api: Api) -> None:
     metrics.update()
     await metrics.refresh()
     deleted = await api.runtime.store.deleter.delete(name, by="ops", reason="x", force=True)
-    await api.runtime.pointers.switch_to(deleted)
+    await api.runtime.pointers.switch_to({deleted.name: deleted.revision})
     metrics.update()
     for gauge in ("current_version", "published_timestamp_seconds", "pinned_timestamp_seconds", "versions_kept"):
         assert sample(f"pricebook_{gauge}", price_list=name) == 0

@@ -190,13 +190,26 @@ async def test_an_idempotency_key_can_be_used_again_30_days_after_its_batch_fini
     batch = await opened(store)
     await append(store, batch, 0)
     await commit(store, batch, 1, 10)
-    await store.garbage_collector.collect()
     assert (await opened(store)).id == batch.id
     long_ago = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=31)
     await store.db["batches"].update_one({"_id": batch.id}, {"$set": {"finishedAt": long_ago}})
-    await store.garbage_collector.collect()
-    assert (await opened(store)).id != batch.id
-    assert (await store.batches.get(batch.id)).key == "monday"
+    assert await store.batches.by_key("retail", "monday") is None
+    again = await opened(store)
+    assert again.id != batch.id
+    assert [each.key for each in await store.batches.newest(10)] == ["monday", "monday"]
+    assert await opened(store) == again == await store.batches.by_key("retail", "monday")
+
+
+async def test_an_old_key_is_used_again_by_one_of_several_requests_at_once(store: Store) -> None:
+    await create(store)
+    batch = await opened(store)
+    await append(store, batch, 0)
+    await commit(store, batch, 1, 10)
+    long_ago = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=31)
+    await store.db["batches"].update_one({"_id": batch.id}, {"$set": {"finishedAt": long_ago}})
+    again = await asyncio.gather(*(opened(store) for _ in range(8)))
+    assert len({each.id for each in again}) == 1
+    assert await store.batches.count(price_list="retail") == 2
 
 
 async def test_an_empty_part_is_refused_and_leaves_the_batch_as_it_was(store: Store) -> None:

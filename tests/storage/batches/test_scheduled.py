@@ -178,8 +178,8 @@ async def test_upcoming_batches_come_in_the_order_in_which_they_are_published(st
     first = await scheduled(store, 1)
     elsewhere = await scheduled(store, 1.5, "other")
     assert ids(await store.batches.upcoming("retail", 10)) == [first.id, second.id, third.id]
-    assert ids(await store.batches.upcoming("retail", 1, Due(at, second.id))) == [third.id]
-    assert ids(await store.batches.upcoming("retail", 10, Due(at, third.id))) == []
+    assert ids(await store.batches.upcoming("retail", 1, Due(at, None, second.id))) == [third.id]
+    assert ids(await store.batches.upcoming("retail", 10, Due(at, None, third.id))) == []
     assert await store.batches.count_upcoming("retail") == 3
     assert ids(await store.batches.due_before(at, 10)) == [first.id, elsewhere.id]
     assert ids(await store.batches.due_before(at + timedelta(seconds=1), 3)) == [first.id, elsewhere.id, second.id]
@@ -205,7 +205,7 @@ async def test_the_queries_of_scheduled_batches_use_their_indexes(store: Store) 
     await scheduled(store, 1)
 
     async def stages(query: Document, index: str) -> str:
-        order = {"release": 1, "_id": 1} if index == "publish_order" else {"_id": 1}
+        order = {"release": 1, "_id": 1} if index == "list_scheduled" else {"_id": 1}
         command = {"explain": {"find": "batches", "filter": query, "sort": {"publishAt": 1, **order}}}
         plan = await store.db.command(command)
         return str(plan["queryPlanner"]["winningPlan"])
@@ -213,9 +213,9 @@ async def test_the_queries_of_scheduled_batches_use_their_indexes(store: Store) 
     by_type: Document = {"state": "HELD", "publishAt": {"$type": "date"}}
     due = {"$expr": {"$lte": ["$publishAt", "$$NOW"]}}
     for query, index in (
-        ({"list": "retail", **by_type}, "scheduled"),
-        ({"list": "retail", **by_type, **due}, "publish_order"),
-        ({"list": "retail", **by_type, "_id": {"$nin": ["damaged"]}}, "publish_order"),
+        ({"list": "retail", **by_type}, "list_scheduled"),
+        ({"list": "retail", **by_type, **due}, "list_scheduled"),
+        ({"list": "retail", **by_type, "_id": {"$nin": ["damaged"]}}, "list_scheduled"),
         ({**by_type, **due}, "due"),
         ({**by_type, "$and": [{"publishAt": {"$lt": datetime.datetime.now(UTC)}}]}, "due"),
     ):

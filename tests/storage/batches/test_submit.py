@@ -24,8 +24,8 @@ from storage import (
     Store,
 )
 from storage.batches import runs
+from storage.batches.repository import KEY_DAYS
 from storage.errors import Conflict, Corrupt, EmptyBatch, IdempotencyKeyReused, Interrupted
-from storage.maintenance.garbage_collection import KEY_DAYS
 from storage.mongodb.connection import INDEXES, ITEM_ERROR_DAYS
 from tests.storage import factories
 from tests.storage.batches.yielding import steps_of

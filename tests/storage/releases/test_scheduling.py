@@ -1,6 +1,7 @@
 """A release is scheduled as a whole: its batches, and the next changes of their lists, have its instant."""
 
 import datetime
+from unittest.mock import ANY
 
 import pytest
 
@@ -17,6 +18,7 @@ from storage import (
     Store,
 )
 from storage.batches.publish_time import InvalidPublishAt
+from storage.batches.scheduled import Due, NextScheduled
 from storage.catalog.releases import ReleaseNotFound
 from tests.storage.commands import Commands
 from tests.storage.factories import row, submit, versions
@@ -50,6 +52,22 @@ async def test_the_instant_of_a_release_is_that_of_its_batches_and_the_next_chan
     for event, item in zip(await newest_events(store), release.items, strict=True):
         assert (event.kind, event.by, event.reason) == (EventKind.RESCHEDULED, "ops", "as planned")
         assert (event.release, event.batch, event.moved) == (release.id, item.batch, False)
+
+
+async def test_upcoming_batches_of_one_instant_come_before_releases_and_those_in_the_order_of_their_ids(
+    store: Store,
+) -> None:
+    first, second, instant = await filled(store), await filled(store), await at(store, 60)
+    for release in (second, first):
+        await store.release_scheduling.schedule(release.id, instant, by="ops", reason="as planned")
+    alone = [await submit(store, [row("b")], publish_at=instant) for _ in range(2)]
+    expected = [*[batch.id for batch in alone], first.items[0].batch, second.items[0].batch]
+    upcoming = await store.batches.upcoming("retail", 10)
+    assert [each.id for each in upcoming] == expected
+    for number, batch in enumerate(upcoming, 1):
+        after = await store.batches.upcoming("retail", 10, Due(instant, batch.release, batch.id))
+        assert [each.id for each in after] == expected[number:]
+    assert await store.batches.next_scheduled("retail") == NextScheduled(alone[0].id, ANY, 1)
 
 
 async def test_without_its_instant_a_release_is_open_again(store: Store) -> None:
