@@ -12,8 +12,11 @@ from storage.batches.batch import Batch, from_document, to_fields
 from storage.batches.states import IN_PROGRESS, BatchState
 from storage.catalog.price_lists import PriceList
 from storage.errors import BatchNotFound, BatchNotHeld, LeaseLost
-from storage.mongodb.connection import SCHEDULED, Collection, Document
+from storage.mongodb.connection import ARE_UNFINISHED, SCHEDULED, Collection, Document
 from storage.mongodb.documents import set_each
+
+ARE_IN_PROGRESS: Document = {**ARE_UNFINISHED, "$and": [{"state": {"$in": sorted(IN_PROGRESS)}}]}
+"""A query for batches in progress, which the index of unfinished batches answers."""
 
 
 class HeldBatches:
@@ -44,24 +47,25 @@ class HeldBatches:
         query = _waiting(price_list)
         if before is not None:
             query["version"]["$lt"] = before
-        cursor = self._collection.find(query, session=session).sort("version", -1).limit(limit)
+        cursor = self._collection.find(query, session=session).hint("unfinished").sort("version", -1).limit(limit)
         return [from_document(document) async for document in cursor]
 
     async def count_waiting(self, price_list: PriceList) -> int:
         """Return the number of batches that only a pin of the list held, without those that are superseded."""
-        return await self._collection.count_documents(_waiting(price_list))
+        return await self._collection.count_documents(_waiting(price_list), hint="unfinished")
 
     async def superseded(
         self, price_list: str, before: int, limit: int, session: AsyncClientSession | None = None
     ) -> list[Batch]:
         """Return up to `limit` batches that only a pin of the list held, of versions below `before`, oldest first."""
         query = {**_held_by_pin(price_list), "version": {"$lt": before}}
-        cursor = self._collection.find(query, session=session).sort("version", 1).limit(limit)
+        cursor = self._collection.find(query, session=session).hint("unfinished").sort("version", 1).limit(limit)
         return [from_document(document) async for document in cursor]
 
     async def count_superseded(self, price_list: str, before: int) -> int:
         """Return the number of batches that `superseded` finds."""
-        return await self._collection.count_documents({**_held_by_pin(price_list), "version": {"$lt": before}})
+        query = {**_held_by_pin(price_list), "version": {"$lt": before}}
+        return await self._collection.count_documents(query, hint="unfinished")
 
     async def get_held(self, batch_id: str, session: AsyncClientSession) -> Batch:
         """Return a held batch, as a transaction sees it. Raises `BatchNotFound`, `BatchNotHeld`."""
@@ -80,7 +84,7 @@ class HeldBatches:
 
     async def in_progress_of_release(self, release: str, limit: int, session: AsyncClientSession) -> list[Batch]:
         """Return up to `limit` batches of a release that are not sealed yet, by their lists."""
-        query = {"release": release, "state": {"$in": sorted(IN_PROGRESS)}}
+        query = {"release": release, **ARE_IN_PROGRESS}
         cursor = self._collection.find(query, session=session).hint("unfinished").limit(limit)
         return sorted([from_document(document) async for document in cursor], key=lambda batch: batch.price_list)
 

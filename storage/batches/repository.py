@@ -9,13 +9,13 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import DuplicateKeyError
 
 from storage.batches.batch import Batch, BatchOrder, Refusal, from_document, to_fields
-from storage.batches.held import HeldBatches
+from storage.batches.held import ARE_IN_PROGRESS, HeldBatches
 from storage.batches.scheduled import ScheduledBatches
-from storage.batches.states import FOLLOWS, IN_PROGRESS, UNFINISHED, BatchState
+from storage.batches.states import FOLLOWS, IN_PROGRESS, BatchState
 from storage.catalog.list_filter import ALL_LISTS, ListFilter
 from storage.errors import BatchNotFound, Broken, LeaseLost
 from storage.mongodb import leases
-from storage.mongodb.connection import FORMAT, Database, Document
+from storage.mongodb.connection import ARE_UNFINISHED, FORMAT, Database, Document
 from storage.mongodb.documents import raise_if_unreadable, read_each, read_or_error
 
 MAX_ID_LENGTH = 64
@@ -25,7 +25,7 @@ KEY_DAYS = 30
 """Days after the end of a batch until its idempotency key can be used again."""
 
 MAX_OPEN_ATTEMPTS = 3
-"""How often a batch is opened whose idempotency key another call takes or frees meanwhile."""
+"""How often opening a batch is tried while its idempotency key is taken, but finds no batch."""
 
 _KEY_IS_KEPT: Document = {
     "$gte": [{"$ifNull": ["$finishedAt", "$$NOW"]}, {"$subtract": ["$$NOW", KEY_DAYS * 86_400_000]}]
@@ -55,8 +55,9 @@ class BatchRepository(ScheduledBatches, HeldBatches):
         """Return the batch of the order's idempotency key, and whether this call created it.
 
         A unique index decides between concurrent calls; the call that creates the batch holds its lease. The
-        fingerprint of a body that is still arriving is None; it is stored when the batch is sealed. A key that
-        finished more than `KEY_DAYS` ago is free. Raises `BatchNotFound` if others take or free the key all the time.
+        fingerprint of a body that is still arriving is None; it is stored when the batch is sealed. The key
+        of a batch that finished more than `KEY_DAYS` ago is free. Raises `BatchNotFound` if batches of the key keep
+        coming and going.
         """
         batch_id = str(ObjectId())
         document = {
@@ -156,7 +157,7 @@ class BatchRepository(ScheduledBatches, HeldBatches):
     async def unfinished(self, price_list: str, session: AsyncClientSession | None = None) -> Unfinished:
         """Return the numbers of batches of a list that are not finished; from a partial index alone."""
         stages: list[Document] = [
-            {"$match": {"list": price_list, "state": {"$in": sorted(UNFINISHED)}}},
+            {"$match": {"list": price_list, **ARE_UNFINISHED}},
             {"$group": {"_id": "$state", "count": {"$sum": 1}}},
         ]
         found = await self._collection.aggregate(stages, session=session)
@@ -164,8 +165,8 @@ class BatchRepository(ScheduledBatches, HeldBatches):
         return Unfinished(sum(counts.get(state, 0) for state in IN_PROGRESS), counts.get(BatchState.HELD, 0))
 
     async def in_progress(self, by: str) -> int:
-        """Return the number of a caller's batches in progress, of all lists; it reads all that are."""
-        query = {"submittedBy": by, "state": {"$in": sorted(IN_PROGRESS)}}
+        """Return the number of a caller's batches in progress, of all lists; from a partial index alone."""
+        query = {"submittedBy": by, **ARE_IN_PROGRESS}
         return await self._collection.count_documents(query, hint="unfinished")
 
     async def idle(self, seconds: float) -> list[str]:

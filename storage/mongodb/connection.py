@@ -61,6 +61,9 @@ _LATER_FORMAT_INDEX = IndexModel(
 SCHEDULED: Mapping[str, Any] = {"state": "HELD", "publishAt": {"$type": "date"}}
 """A query for scheduled batches, as partial indexes have them."""
 
+ARE_UNFINISHED: Mapping[str, Any] = {"state": {"$in": ["HELD", "OPEN", "SEALING"]}}
+"""A query for unfinished batches. One for two of these states must repeat it, or else the partial index is not used."""
+
 INDEXES: Mapping[str, list[IndexModel]] = {
     "snapshots": [
         IndexModel([("_id.list", 1), ("_id.version", -1), ("state", 1)], name="list_newest"),
@@ -92,9 +95,9 @@ INDEXES: Mapping[str, list[IndexModel]] = {
         IndexModel([("list", 1), ("_id", -1), ("format", 1)], name="list_newest"),
         IndexModel([("state", 1), ("_id", -1)], name="state_newest"),
         IndexModel(
-            [("state", 1), ("list", 1), ("heldByPin", 1), ("version", -1)],
+            [("state", 1), ("list", 1), ("heldByPin", 1), ("version", -1), ("submittedBy", 1), ("release", 1)],
             name="unfinished",
-            partialFilterExpression={"state": {"$in": ["HELD", "OPEN", "SEALING"]}},
+            partialFilterExpression=ARE_UNFINISHED,
         ),
         IndexModel(
             [("list", 1), ("publishAt", 1), ("release", 1), ("_id", 1)],

@@ -186,6 +186,28 @@ async def test_the_queries_of_batches_read_what_they_find(commands: tuple[Store,
     await assert_bounded(store, sent)
 
 
+async def test_batches_in_progress_and_waiting_are_found_without_the_others_that_are_held(
+    commands: tuple[Store, Commands],
+) -> None:
+    store, listener = commands
+    held_batch = await store.db["batches"].find_one({"state": "HELD"})
+    assert held_batch
+    copies = ({**held_batch, "_id": str(ObjectId()), "key": f"held-{number}"} for number in range(PAST))
+    await store.db["batches"].insert_many(copies)
+    retail = await store.price_lists.get("retail")
+    with listener.counted() as sent:
+        assert await store.batches.in_progress("integrator") == 0
+        assert len(await store.batches.waiting(retail, 2)) == 1
+        assert await store.batches.count_waiting(retail) == 1
+        assert await store.batches.superseded("retail", 1, 10) == []
+        assert await store.batches.count_superseded("retail", 1) == 0
+        assert await store.batches.stalled() == []
+        assert await store.batches.idle(3600) == []
+        async with store.client.start_session() as session:
+            assert await store.batches.in_progress_of_release("none", 10, session) == []
+    await assert_bounded(store, sent)
+
+
 async def test_the_check_of_formats_reads_no_document_of_this_release(commands: tuple[Store, Commands]) -> None:
     store, listener = commands
     with listener.counted() as sent:
