@@ -82,7 +82,7 @@ class Caller:
 
     def require_any_list(self, scopes: Collection[Scope]) -> ListFilter:
         """Return the price lists for which the caller has any of the scopes. Raises `AccessError` if there are none."""
-        self._check_expiry()
+        self.check_expiry()
         lists = self.lists(scopes)
         if lists == NO_LISTS:
             raise self._access_error(scopes)
@@ -90,13 +90,14 @@ class Caller:
 
     def require(self, scopes: Collection[Scope], price_list: str) -> None:
         """Raise `AccessError` unless the caller has any of the scopes for a price list."""
-        self._check_expiry()
+        self.check_expiry()
         for scope in scopes:
             if price_list in self.grants.lists(scope):
                 return
         raise self._access_error(scopes)
 
-    def _check_expiry(self) -> None:
+    def check_expiry(self) -> None:
+        """Raise `Unauthenticated` if the credentials have expired."""
         if self.expires_at is not None and self.expires_at < time.time():
             raise Unauthenticated("These credentials have expired.")
 

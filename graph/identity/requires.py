@@ -95,6 +95,19 @@ def requires_for_batch(
     return decorate
 
 
+def requires_credentials(resolver: Callable[P, R]) -> Callable[P, R]:
+    """Require valid credentials alone, whatever they grant: the resolver shows the caller. The request becomes private.
+
+    Anonymous callers need none.
+    """
+
+    def check(arguments: Arguments) -> None:
+        _caller(arguments).check_expiry()
+        _context(arguments).loaders.view.is_private = True
+
+    return _checking(check, Requirement((), "caller"))(resolver)
+
+
 def as_parent(resolver: F) -> F:
     """Require nothing beyond access to the parent object."""
     return _declare(resolver, Requirement((), "parent"))

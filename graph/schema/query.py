@@ -9,10 +9,12 @@ import strawberry
 
 from graph import cursors
 from graph.context import Context, Info, MaybeAwaitable
-from graph.identity.requires import INTERNALS, READING, requires, requires_anywhere
+from graph.identity.callers import Caller as RequestCaller
+from graph.identity.requires import INTERNALS, READING, requires, requires_anywhere, requires_credentials
 from graph.node_ids import parse_node_id
 from graph.schema.lookahead import version_of_cursors
 from graph.types.batches import Batch
+from graph.types.callers import Caller
 from graph.types.connections import After, Connection, First
 from graph.types.events import Event, event_page
 from graph.types.node import Node
@@ -188,6 +190,17 @@ class Query:
         """Return a page of the events of a price list, newest first."""
         check_name(price_list, path=("priceList",))
         return await event_page(info.context, price_list, first, after)
+
+    @strawberry.field(
+        description="The caller and what it may do, so that a client offers only that. Requires no scope. "
+        "No cache keeps the response.",
+        graphql_type=Caller,
+    )
+    @staticmethod
+    @requires_credentials
+    def caller(info: Info) -> RequestCaller:
+        """Return the caller of the request."""
+        return info.context.caller
 
     @strawberry.field(
         description="The object with a global id: a price, a snapshot, a price list, a batch or a release. Requires "

@@ -34,6 +34,7 @@ NOT_CACHEABLE = {
     "price lists": "{ priceLists { totalCount } }",
     "a batch": '{ batch(id: "a") { id } }',
     "a node": '{ node(id: "Snapshot:a:1") { ... on Snapshot { size } } }',
+    "the caller": '{ snapshot(priceList: "a") { size } caller { name } }',
     "introspection": '{ snapshot(priceList: "a") { size } __schema { queryType { name } } }',
     "a type": '{ __type(name: "Price") { name } }',
     "in a fragment": '{ ...F } fragment F on Query { ... { snapshot(priceList: "a") { ...G } } } '
