@@ -22,6 +22,7 @@ COMMANDS = {
     "batches": Command("cli.ops.batches:batches", "Show the batches of one price list or of all, newest first."),
     "check": Command("cli.check:check", "Verify that the data in MongoDB is what was published."),
     "completion": Command("cli.ops.completion:completion", "Print the completion script of a shell."),
+    "console": Command("cli.console:console", "Serve the console for operators, and open it in the browser."),
     "create": Command("cli.ops.list_settings:create", "Create a price list."),
     "delete": Command("cli.ops.deletion:delete", "Delete a price list with its versions and batches."),
     "demo": Command("cli.dev.demo:demo", "Publish real prices to a running server."),

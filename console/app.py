@@ -1,0 +1,113 @@
+"""The application: its pages, signing in and out, and what guards them."""
+
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI, Request
+from fastapi.responses import RedirectResponse, Response
+from nicegui import ui
+from starlette.types import ASGIApp
+
+from console.client.errors import ApiError
+from console.frame.frame import SESSION_COOKIE, SIGN_IN, register_page
+from console.frame.viewer import Viewer
+from console.pages import PAGES
+from console.pages.sign_in import sign_in_page
+from console.sessions.caller import Scope
+from console.sessions.guard import OriginGuardMiddleware
+from console.sessions.sessions import Sessions
+
+MAX_FORM_BYTES = 32 * 1024
+"""A token may be large: it names groups, perhaps many."""
+
+
+class Console:
+    """A console of one endpoint.
+
+    With `token`, whoever opens the console with `key`, which works once, acts in the name of that token.
+    `loopback_only` is for a console that only this machine can reach.
+    """
+
+    def __init__(self, endpoint: str, token: str | None, *, loopback_only: bool) -> None:
+        self.key = secrets.token_urlsafe(16) if token else None
+        self._endpoint = endpoint
+        self._token = token
+        self._loopback_only = loopback_only
+        self._sessions = Sessions(endpoint)
+
+    def app(self) -> ASGIApp:
+        """Return the application. NiceGUI allows one in a process."""
+        app = FastAPI(lifespan=self._lifespan, openapi_url=None)
+        app.add_api_route(SIGN_IN, self._sign_in, methods=["POST"])
+        app.add_api_route("/sign-out", self._sign_out, methods=["POST"])
+        app.add_api_route("/open", self._open, methods=["GET"])
+        ui.page(SIGN_IN)(self._sign_in_page)
+        for path, page in PAGES.items():
+            register_page(path, page.title, page.build, self._sessions)
+        ui.run_with(app, title="Pricebook", language="en-US", tailwind=False, reconnect_timeout=30)
+        return OriginGuardMiddleware(app, loopback_only=self._loopback_only)
+
+    @asynccontextmanager
+    async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:
+        yield
+        await self._sessions.close()
+
+    async def _sign_in_page(self, request: Request, to: str = "/", problem: str = "") -> Response | None:
+        if not problem and self._token is None and (session_id := await self._open_without_token()):
+            return self._enter(request, session_id, to)
+        sign_in_page(Viewer.of(request), self._endpoint, to, _PROBLEMS.get(problem))
+        return None
+
+    async def _sign_in(self, request: Request) -> Response:
+        form = await request.form(max_files=0, max_fields=2, max_part_size=MAX_FORM_BYTES)
+        token, to = str(form.get("token", "")).strip(), str(form.get("to", "/"))
+        try:
+            session_id = await self._sessions.open(token) if token else None
+        except ApiError as error:
+            return _redirect(f"{SIGN_IN}?problem={error.problems[0].code}")
+        if session_id is None:
+            return _redirect(f"{SIGN_IN}?problem=EMPTY")
+        return self._enter(request, session_id, to)
+
+    async def _sign_out(self, request: Request) -> Response:
+        self._sessions.end(request.cookies.get(SESSION_COOKIE))
+        response = _redirect(f"{SIGN_IN}?problem=SIGNED_OUT")
+        response.delete_cookie(SESSION_COOKIE)
+        return response
+
+    async def _open(self, request: Request, key: str) -> Response:
+        if self.key is None or not secrets.compare_digest(key.encode(), self.key.encode()):
+            return _redirect(SIGN_IN)
+        self.key = None
+        return self._enter(request, await self._sessions.open(self._token), "/")
+
+    async def _open_without_token(self) -> str | None:
+        """Begin a session without a token where everyone may operate, as with `pricebook dev`."""
+        try:
+            session_id = await self._sessions.open(None)
+            session = self._sessions.find(session_id)
+            if session and (await session.caller()).may_anywhere(Scope.SNAPSHOTS_OPERATE):
+                return session_id
+        except ApiError:
+            return None
+        self._sessions.end(session_id)
+        return None
+
+    def _enter(self, request: Request, session_id: str, to: str) -> Response:
+        response = _redirect(to if to.startswith("/") and not to.startswith(("//", "/\\")) else "/")
+        is_https = request.headers.get("origin", "").startswith("https:")  # of the form, whatever proxies are between
+        response.set_cookie(SESSION_COOKIE, session_id, httponly=True, samesite="lax", secure=is_https)
+        return response
+
+
+_PROBLEMS = {
+    "EMPTY": "Enter an API key or a token.",
+    "SIGNED_OUT": "You have signed out.",
+    "UNAUTHENTICATED": "The API does not accept this token: it is invalid, expired or revoked.",
+    "UNREACHABLE": "The API does not respond. Try again in a moment.",
+}
+
+
+def _redirect(to: str) -> Response:
+    return RedirectResponse(to, status_code=303)

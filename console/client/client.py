@@ -1,0 +1,109 @@
+"""A client of one GraphQL endpoint, in the name of one caller."""
+
+import json
+from collections.abc import AsyncGenerator
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+import httpx
+import msgspec
+
+from console.client import Json
+from console.client.errors import ApiError, Problem, Refused, Unreachable, error_of
+
+REQUEST_TIMEOUT_SECONDS = 30
+"""Longest time without a byte from the server. A mutation responds within 20 seconds."""
+
+STREAM_TIMEOUT_SECONDS = 60
+"""Longest silence of a subscription; the server sends a comment more often."""
+
+MAX_CONNECTIONS = 16
+"""Connections of one caller: a page sends a few requests, and a few pages may follow a batch each."""
+
+
+class ApiClient:
+    """Sends documents in the name of the caller that `token` identifies; without one, of the anonymous caller."""
+
+    def __init__(self, endpoint: str, token: str | None) -> None:
+        url = urlsplit(endpoint)
+        self.endpoint = endpoint
+        self._http = httpx.AsyncClient(
+            headers={"Authorization": f"Bearer {token}"} if token else {},
+            timeout=httpx.Timeout(REQUEST_TIMEOUT_SECONDS, connect=5),
+            limits=httpx.Limits(max_connections=MAX_CONNECTIONS),
+            trust_env=not _is_local(url.hostname or ""),
+            verify=url.scheme == "https",
+        )
+
+    async def query(self, document: str, **variables: object) -> Json:
+        """Return the `data` of a query. Raises `ApiError`."""
+        return _data(await self._post(document, variables))
+
+    async def mutate(self, document: str, **fields: object) -> Json:
+        """Send a mutation with the fields of its `input`, and return its payload. Raises `Refused`, `ApiError`."""
+        payload: Json
+        (payload,) = _data(await self._post(document, {"input": fields})).values()
+        if payload["userErrors"]:
+            raise Refused([Problem(error["code"], error["message"]) for error in payload["userErrors"]])
+        return payload
+
+    async def subscribe(self, document: str, **variables: object) -> AsyncGenerator[Json, None]:
+        """Yield the `data` of each event of a subscription until the server completes it. Raises `ApiError`."""
+        try:
+            async with self._http.stream(
+                "POST",
+                self.endpoint,
+                content=msgspec.json.encode({"query": document, "variables": variables}),
+                headers={"Content-Type": "application/json", "Accept": "text/event-stream"},
+                timeout=httpx.Timeout(STREAM_TIMEOUT_SECONDS, connect=5),
+            ) as response:
+                if not response.headers.get("Content-Type", "").startswith("text/event-stream"):
+                    await response.aread()
+                    _data(response)
+                async for line in response.aiter_lines():
+                    if line.startswith("data:") and (text := line.removeprefix("data:").strip()):
+                        yield _data_of(json.loads(text))
+        except httpx.HTTPError as error:
+            raise Unreachable(f"The stream from {self.endpoint} broke: {error or type(error).__name__}.") from error
+
+    async def close(self) -> None:
+        """Close all connections; later requests fail."""
+        await self._http.aclose()
+
+    async def _post(self, document: str, variables: Json) -> httpx.Response:
+        if self._http.is_closed:
+            raise error_of([{"extensions": {"code": "UNAUTHENTICATED"}, "message": "This session has ended."}])
+        try:
+            return await self._http.post(
+                self.endpoint,
+                content=msgspec.json.encode({"query": document, "variables": variables}),
+                headers={"Content-Type": "application/json"},
+            )
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise Unreachable(f"{self.endpoint} does not respond: {error or type(error).__name__}.") from error
+
+
+def _data(response: httpx.Response) -> Json:
+    try:
+        body = response.json()
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        raise Unreachable(f"The response is not GraphQL: status {response.status_code}. Check the endpoint.")
+    return _data_of(body)
+
+
+def _data_of(body: Json) -> Json:
+    if body.get("errors"):
+        raise error_of(body["errors"])
+    data = body.get("data")
+    if not isinstance(data, dict):
+        raise ApiError([Problem("ERROR", "The response has no data.")])
+    return data
+
+
+def _is_local(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")

@@ -1,0 +1,19 @@
+"""The pages of the console. Each module builds one; `PAGES` tells where it is."""
+
+from typing import NamedTuple
+
+from console.frame.frame import Build
+from console.pages.overview import overview
+
+
+class Page(NamedTuple):
+    """A page: its title, which may name parameters of the path, and the function that builds it."""
+
+    title: str
+    build: Build
+
+
+PAGES = {
+    "/": Page("Price lists", overview),
+}
+"""The pages, by path."""
