@@ -29,7 +29,8 @@ GRACEFUL_SECONDS = 2
     help="0 takes a free one.",
 )
 @click.option("--no-browser", is_flag=True, help="Do not open the browser.")
-def console(endpoint: str, token: str | None, host: str, port: int, no_browser: bool) -> None:
+@click.option("--fd", type=int, help="Serve on this inherited listening socket, not on host and port.")
+def console(endpoint: str, token: str | None, host: str, port: int, no_browser: bool, fd: int | None) -> None:
     """Serve the console, and open it in the browser.
 
     It shows what is live, compares versions, and reviews, rolls back and schedules in your name: it needs nothing but
@@ -47,7 +48,7 @@ def console(endpoint: str, token: str | None, host: str, port: int, no_browser: 
     except ImportError as error:
         raise BadSettings(f"The console is not installed ({error}): pip install 'pricebook[console]'.") from error
     interrupt_on_stop_signals()
-    with listen(host, port, "Choose another with --port.") as listener:
+    with listen(host, port, "Choose another with --port.") if fd is None else socket.socket(fileno=fd) as listener:
         served = Console(endpoint, token, loopback_only=is_local(host))
         app = served.app()
         address = url_of(listener)

@@ -5,13 +5,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Request
-from fastapi.responses import RedirectResponse, Response
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from nicegui import ui
 from starlette.types import ASGIApp
 
 from console.client.errors import ApiError
 from console.frame.frame import SESSION_COOKIE, SIGN_IN, register_page
-from console.frame.viewer import Viewer
+from console.frame.viewer import FIRST_PAGE, Viewer, is_first_request
 from console.pages import PAGES
 from console.pages.sign_in import sign_in_page
 from console.sessions.caller import Scope
@@ -56,6 +56,8 @@ class Console:
     async def _sign_in_page(self, request: Request, to: str = "/", problem: str = "") -> Response | None:
         if not problem and self._token is None and (session_id := await self._open_without_token()):
             return self._enter(request, session_id, to)
+        if is_first_request(request):
+            return HTMLResponse(FIRST_PAGE)
         sign_in_page(Viewer.of(request), self._endpoint, to, _PROBLEMS.get(problem))
         return None
 

@@ -4,20 +4,25 @@ import json
 import re
 import textwrap
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
 
 from cli.dev.demo import ECB, run_demo
 from cli.dev.instances import Instance, print_instances
+from cli.dev.processes import ConsoleProcess, ServerProcess
 from cli.dev.seed import Seed, publish_seed
-from cli.dev.server_process import ServerProcess
 from cli.startup import BadSettings, database, interrupt_on_stop_signals, listen, read_settings
 from graph.identity.scopes import Scope
 from graph.settings import Settings
 
 LOOPBACK = "127.0.0.1"
+
+CONSOLE_PORT = 8090
+"""Port of the console, or any free one if it is in use."""
 
 LOCAL_ORIGINS = " ".join(
     f"http://{host}:{port}" for host in ("localhost", LOOPBACK) for port in (3000, 3001, 4173, 4200, 5173, 5174, 8080)
@@ -143,22 +148,35 @@ def _run(
     with_demo: bool,
 ) -> None:
     listener = instance.listen(LOOPBACK, port) if instance else listen(LOOPBACK, settings.port, _PORT_REMEDY)
-    with listener, database(settings) as connected:
+    with listener, database(settings) as connected, ExitStack() as stack:
         if instance:
             instance.save(listener.getsockname()[1], settings.members)
         log = _log_in(connected.data_dir)
         click.echo(f"Starting the server; its log is {log}")
-        with ServerProcess(connected, listener, log) as server:
-            listener.close()  # only the server holds it now, so its end closes waiting connections
-            server.wait_until_ready()
-            endpoint = f"{server.url}/graphql"
-            if with_demo:
-                run_demo(endpoint)
-            for price_list, file in seeds:
-                publish_seed(endpoint, price_list, file)
-            embedded_uri = connected.mongodb_uri if settings.mongodb_uri is None else None
-            click.echo(_closing_message(endpoint, DEMO_QUERY if with_demo else EMPTY_QUERY, embedded_uri))
-            server.wait()
+        server = stack.enter_context(ServerProcess(connected, listener, log))
+        listener.close()  # only the server holds it now, so its end closes waiting connections
+        server.wait_until_ready()
+        endpoint = f"{server.url}/graphql"
+        console = _start_console(endpoint, log.with_name("console.log"), stack)
+        if with_demo:
+            run_demo(endpoint)
+        for price_list, file in seeds:
+            publish_seed(endpoint, price_list, file)
+        embedded_uri = connected.mongodb_uri if settings.mongodb_uri is None else None
+        click.echo(_closing_message(endpoint, console, DEMO_QUERY if with_demo else EMPTY_QUERY, embedded_uri))
+        server.wait()
+
+
+def _start_console(endpoint: str, log: Path, stack: ExitStack) -> str:
+    """Start the console, and return its address, or how to install it."""
+    if find_spec("nicegui") is None:
+        return "not installed: pip install 'pricebook[console]'"
+    try:
+        listener = listen(LOOPBACK, CONSOLE_PORT, "")
+    except BadSettings:  # that of another instance
+        listener = listen(LOOPBACK, 0, "")
+    with listener:
+        return stack.enter_context(ConsoleProcess(endpoint, listener, log)).url
 
 
 def _log_in(data_dir: Path) -> Path:
@@ -171,7 +189,7 @@ def _log_in(data_dir: Path) -> Path:
     return data_dir / "server.log"
 
 
-def _closing_message(endpoint: str, query: str, embedded_uri: str | None) -> str:
+def _closing_message(endpoint: str, console: str, query: str, embedded_uri: str | None) -> str:
     body = json.dumps({"query": " ".join(query.split())})
     direct = f"""
 For check, layer, keys and --direct, which use MongoDB themselves, in another terminal:
@@ -183,6 +201,7 @@ For check, layer, keys and --direct, which use MongoDB themselves, in another te
 
   GraphQL endpoint   {endpoint}
   In the browser     {endpoint}
+  Console            {console}
   Credentials        none needed, not even to change prices; only this machine can connect
   Web pages          those of Next, Vite, Angular and webpack servers here may send requests;
                      PRICEBOOK_CORS_ORIGINS allows others in their place

@@ -6,11 +6,11 @@ from pathlib import Path
 from urllib.parse import quote
 
 from fastapi import Request
-from fastapi.responses import RedirectResponse, Response
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from nicegui import ui
 
 from console.client.errors import ApiError, Unauthenticated
-from console.frame.viewer import NOTE_VIEWER, THEME_COOKIE, Viewer
+from console.frame.viewer import FIRST_PAGE, NOTE_VIEWER, THEME_COOKIE, Viewer, is_first_request
 from console.frame.visit import Visit
 from console.sessions.sessions import Sessions
 from console.widgets.parts import Text, link, show_error
@@ -42,6 +42,8 @@ def register_page(path: str, title: str, build: Build, sessions: Sessions) -> No
     """
 
     async def page(request: Request, **parameters: object) -> Response | None:
+        if is_first_request(request):
+            return HTMLResponse(FIRST_PAGE)
         session = sessions.find(request.cookies.get(SESSION_COOKIE))
         if session is None:
             return lead_to_sign_in(request)

@@ -17,15 +17,19 @@ NOTE_VIEWER = f"""<script>
     document.cookie = `${{name}}=${{value}}; path=/; max-age=31536000; samesite=lax`;
     return cookie(name) === value;
   }};
-  const dark = matchMedia("(prefers-color-scheme: dark)");
+  const dark = matchMedia("(prefers-color-scheme: dark)").matches;
   const zone = note("{ZONE_COOKIE}", encodeURIComponent(Intl.DateTimeFormat().resolvedOptions().timeZone));
-  const isChosen = cookie("{THEME_COOKIE}")?.startsWith("chosen-");
-  const theme = !isChosen && note("{THEME_COOKIE}", dark.matches ? "dark" : "light");
+  const theme = !cookie("{THEME_COOKIE}")?.startsWith("chosen-") && note("{THEME_COOKIE}", dark ? "dark" : "light");
   if (zone || theme) location.reload();
 }})();
 </script>"""
 """Notes the zone and the theme of the browser in cookies, and loads the page again when they have changed: pages are
 written in the right zone and colours from the start."""
+
+FIRST_PAGE = f"""<!doctype html>
+<html lang="en"><head><title>Pricebook</title><meta name="color-scheme" content="light dark">{NOTE_VIEWER}</head>
+<body><p>The console needs cookies and JavaScript. Allow them for this address, and load it again.</p></body></html>"""
+"""What a browser gets before it has told its zone and theme. It loads the page again at once."""
 
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
 
@@ -39,7 +43,7 @@ class Viewer:
 
     @classmethod
     def of(cls, request: Request) -> "Viewer":
-        """Return the viewer of a request: UTC and light until the browser has told its zone and theme."""
+        """Return the viewer of a request."""
         return cls(_zone(request.cookies.get(ZONE_COOKIE, "")), request.cookies.get(THEME_COOKIE, "").endswith("dark"))
 
     def time(self, instant: str | None) -> str:
@@ -48,6 +52,11 @@ class Viewer:
             return ""
         local = parse_instant(instant).astimezone(self.zone)
         return f"{local.day} {local:%b %Y, %H:%M:%S}"
+
+
+def is_first_request(request: Request) -> bool:
+    """Whether the browser has not told its zone and theme yet."""
+    return ZONE_COOKIE not in request.cookies
 
 
 def parse_instant(instant: str) -> datetime:

@@ -56,6 +56,7 @@ class FirstRun:
     served: dict[str, Any]
     pasted: dict[str, Any]
     allowed_origin: str | None
+    console: httpx.Response
     checked: str
     processes: list[int]
     left_behind: list[int]
@@ -70,9 +71,11 @@ def first_run(tmp_path_factory: pytest.TempPathFactory) -> FirstRun:
         run.read_until(READY)
         served, pasted, processes = ask(run, SERVED_VERSIONS), paste(run.output), run.processes()
         origin = allowed_origin(run.output)
-        checked = check(data_dir, run.output)
+        console, checked = open_console(run.output), check(data_dir, run.output)
         exit_code = run.stop()
-        return FirstRun(data_dir, run.output, served, pasted, origin, checked, processes, run.processes(), exit_code)
+        return FirstRun(
+            data_dir, run.output, served, pasted, origin, console, checked, processes, run.processes(), exit_code
+        )
 
 
 def paste(output: str) -> dict[str, Any]:
@@ -91,6 +94,15 @@ def allowed_origin(output: str) -> str | None:
             "access-control-allow-origin"
         )
     return allowed
+
+
+def open_console(output: str) -> httpx.Response:
+    """The page of the console in the closing message."""
+    console = re.search(r"Console +(\S+)", output)
+    assert console is not None
+    cookies = {"pricebook-zone": "UTC"}  # as a browser has after its first request
+    with httpx.Client(trust_env=False, timeout=30, follow_redirects=True, cookies=cookies) as client:
+        return client.get(console[1])
 
 
 def check(data_dir: Path, output: str) -> str:
@@ -120,8 +132,13 @@ def test_the_closing_message_has_a_query_and_a_uri_that_work(first_run: FirstRun
     assert first_run.allowed_origin == "http://localhost:5173"
 
 
+def test_the_console_needs_no_token(first_run: FirstRun) -> None:
+    assert first_run.console.url.path == "/"
+    assert "ecb-history" in first_run.console.text
+
+
 def test_ctrl_c_stops_everything_it_started(first_run: FirstRun) -> None:
-    assert len(first_run.processes) == 3, "itself, the server, one mongod"
+    assert len(first_run.processes) == 4, "itself, the server, the console, one mongod"
     assert first_run.exit_code == 0
     assert first_run.left_behind == []
     assert "Stopped." in first_run.output
