@@ -1,9 +1,12 @@
 """All price lists: what is current in each, and what waits."""
 
+import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 from nicegui import ui
+from nicegui.events import GenericEventArguments
 
 from console.charts.sparkline import sparkline
 from console.client import Json
@@ -14,47 +17,47 @@ from console.frame.visit import Visit
 from console.widgets.parts import Text, empty
 from console.widgets.tables import Column, cell, table
 
-LISTS = """
+_ROW = """
+fragment Row on PriceList {
+  name
+  description
+  nextChangeAt
+  pin { version reason by at }
+  current { version size label publishedAt }
+}"""
+
+LISTS = (
+    """
 query ConsoleLists($first: Int!, $after: String) {
   priceLists(first: $first, after: $after) {
-    nodes {
-      name
-      description
-      nextChangeAt
-      pin { version reason by at }
-      current { version size label publishedAt }
-    }
-    totalCount
+    nodes { ...Row }
     pageInfo { hasNextPage endCursor }
   }
 }"""
+    + _ROW
+)
 
 WAITING = """
 query ConsoleWaiting {
-  held: batches(state: HELD, first: 1000) { nodes { priceList publishAt } totalCount }
-  open: batches(state: OPEN, first: 1000) { nodes { priceList } totalCount }
-  sealing: batches(state: SEALING, first: 1000) { nodes { priceList } totalCount }
+  held: batches(state: HELD, first: 1000) { nodes { priceList publishAt } }
+  open: batches(state: OPEN, first: 1000) { nodes { priceList } }
+  sealing: batches(state: SEALING, first: 1000) { nodes { priceList } }
 }"""
 
-SIZES = """
-query ConsoleSizes($first: Int!, $after: String) {
-  priceLists(first: $first, after: $after) {
-    nodes { name snapshots(first: 20) { nodes { size state } } }
-    pageInfo { hasNextPage endCursor }
-  }
-}"""
-
-PAGE_SIZE = 500
-"""Price lists of one request."""
-
+LISTS_OF_REQUEST = 500
 MAX_LISTS = 5_000
-"""Price lists that the overview shows."""
+"""Price lists that the overview knows: the first by name."""
 
-REFRESH_SECONDS = 15.0
-"""How often the table is read again, for what no publication tells: pins, schedules, batches that wait."""
+ROWS_OF_PAGE = 50
 
-MIN_REFRESH_SECONDS = 1.0
-"""Shortest time between two readings, however many publications arrive."""
+FULL_REFRESH_SECONDS = 60.0
+"""How often all lists are read again, for what no publication tells: pins, schedules, new lists."""
+
+WAITING_REFRESH_SECONDS = 10.0
+"""How often the batches that wait are counted again."""
+
+CHANGES_REFRESH_SECONDS = 1.0
+"""How often the lists that have changed are read again, however many publications arrive."""
 
 COLUMNS = (
     Column("list", "Price list", sortable=True),
@@ -68,87 +71,129 @@ COLUMNS = (
 )
 
 
+ORDERS: dict[str, Callable[[Json, int], Any]] = {
+    "list": lambda each, _: each["name"],
+    "version": lambda each, _: (each["current"] or {}).get("version") or 0,
+    "size": lambda each, _: (each["current"] or {}).get("size") or 0,
+    "since": lambda each, _: (each["current"] or {}).get("publishedAt") or "",
+    "state": lambda each, _: (each["pin"] is None, each["current"] is None),
+    "next": lambda each, _: each["nextChangeAt"] or "9",
+    "waiting": lambda _, waiting: -waiting,
+}
+"""What each column is ordered by, from the list and the number of batches that wait."""
+
+
 async def overview(visit: Visit) -> None:
     """Build the page."""
     await Overview(visit).build()
 
 
 class Overview:
-    """The table of all lists. It follows publications, and is read again from time to time."""
+    """The table of all lists, one page at a time. Lists that a publication changes are read again."""
 
     def __init__(self, visit: Visit) -> None:
         self._visit = visit
-        self._lists: list[Json] = []
+        self._lists: dict[str, Json] = {}
         self._waiting: Counter[str] = Counter()
         self._scheduled: Counter[str] = Counter()
-        self._sparks: dict[str, str] = {}
-        self._is_stale = False
+        self._sizes: dict[str, list[int]] = {}
+        self._changed: set[str] = set()
+        self._pagination: Json = {"page": 1, "rowsPerPage": ROWS_OF_PAGE, "sortBy": "list", "descending": False}
 
     async def build(self) -> None:
         """Show the table, and keep it up to date."""
-        await self._read()
+        await asyncio.gather(self._read(), self._count_waiting())
         if not self._lists:
             empty("There are no price lists yet that you may read. `pricebook create NAME` creates one.")
             return
         with ui.element("div").classes("bar"):
-            self._search = ui.input("Search by name", on_change=self._show).props(
-                "outlined dense clearable type=search"
-            )
-            self._search.classes("search")
+            self._search = ui.input("Search by name", on_change=self._search_again)
+            self._search.props("outlined dense clearable type=search").classes("search")
             self._summary = Text("p", "").classes("note")
-        self._table = table("Price lists", COLUMNS, [], key="name")
+            self._summary.props["role"] = "status"
+        self._table = table("Price lists", COLUMNS, [], key="name", page_size=ROWS_OF_PAGE)
+        self._table.on("request", self._turn_page, [["pagination"]])
         self._show()
         self._visit.follow(self._note)
-        ui.timer(MIN_REFRESH_SECONDS, self._refresh_if_stale)
-        ui.timer(REFRESH_SECONDS, self._note)
-        ui.timer(0.1, self._read_sizes, once=True)
+        ui.timer(CHANGES_REFRESH_SECONDS, self._guarded(self._read_changed))
+        ui.timer(WAITING_REFRESH_SECONDS, self._guarded(self._count_waiting), immediate=False)
+        ui.timer(FULL_REFRESH_SECONDS, self._guarded(self._read), immediate=False)
 
-    def _note(self, _: Json | None = None) -> None:
-        self._is_stale = True
+    def _note(self, publication: Json | None) -> None:
+        self._changed.update([publication["priceList"]] if publication else self._lists)
 
-    async def _refresh_if_stale(self) -> None:
-        if not self._is_stale:
-            return
-        self._is_stale = False
-        before = {each["name"]: each["current"] for each in self._lists}
-        try:
-            await self._read()
-            if {each["name"]: each["current"] for each in self._lists} != before:
-                await self._read_sizes()
-        except ApiError as error:
-            self._summary.set_text(f"Not up to date: {error}")
-            return
+    def _search_again(self) -> None:
+        self._pagination["page"] = 1
         self._show()
 
+    def _turn_page(self, event: GenericEventArguments) -> None:
+        self._pagination = event.args["pagination"]
+        self._show()
+
+    def _guarded(self, refresh: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
+        """Show the table after a refresh; say so if the API does not respond, and go on."""
+
+        async def run() -> None:
+            try:
+                await refresh()
+            except ApiError as error:
+                self._summary.set_text(f"Not up to date: {error}")
+                return
+            self._show()
+
+        return run
+
     async def _read(self) -> None:
-        self._lists = [each async for each in self._pages(LISTS)]
-        waiting = await self._visit.api.query(WAITING)
-        batches = [each for state in waiting.values() for each in state["nodes"]]
+        after: str | None = None
+        lists: dict[str, Json] = {}
+        for _ in range(MAX_LISTS // LISTS_OF_REQUEST):
+            data = await self._visit.api.query(LISTS, first=LISTS_OF_REQUEST, after=after)
+            lists |= {each["name"]: each for each in data["priceLists"]["nodes"]}
+            after = data["priceLists"]["pageInfo"]["endCursor"]
+            if not data["priceLists"]["pageInfo"]["hasNextPage"]:
+                break
+        self._lists = lists
+
+    async def _read_changed(self) -> None:
+        """Read the lists on this page that have changed, or whose sizes are not known yet, and others that changed."""
+        unknown = {name for name in self._page() if name not in self._sizes}
+        names = [*unknown, *(self._changed - unknown)][:ROWS_OF_PAGE]
+        if not names:
+            return
+        self._changed.difference_update(names)
+        data = await self._visit.api.query(
+            _by_name(len(names)), **{f"n{index}": each for index, each in enumerate(names)}
+        )
+        for each in filter(None, data.values()):
+            sizes = [version["size"] for version in each.pop("snapshots")["nodes"] if version["state"] == "PUBLISHED"]
+            self._sizes[each["name"]] = sizes[::-1]
+            self._lists[each["name"]] = each
+
+    async def _count_waiting(self) -> None:
+        states = await self._visit.api.query(WAITING)
+        batches = [each for state in states.values() for each in state["nodes"]]
         self._scheduled = Counter(each["priceList"] for each in batches if each.get("publishAt"))
         self._waiting = Counter(each["priceList"] for each in batches if not each.get("publishAt"))
 
-    async def _read_sizes(self) -> None:
-        async for each in self._pages(SIZES):
-            sizes = [version["size"] for version in each["snapshots"]["nodes"] if version["state"] == "PUBLISHED"]
-            self._sparks[each["name"]] = sparkline(sizes[::-1])
-        self._show()
+    def _found(self) -> list[str]:
+        wanted = (self._search.value or "").strip().lower()
+        return [name for name in self._lists if wanted in name]
 
-    async def _pages(self, document: str) -> AsyncIterator[Json]:
-        after: str | None = None
-        for _ in range(MAX_LISTS // PAGE_SIZE):
-            page = (await self._visit.api.query(document, first=PAGE_SIZE, after=after))["priceLists"]
-            for each in page["nodes"]:
-                yield each
-            if not page["pageInfo"]["hasNextPage"]:
-                return
-            after = page["pageInfo"]["endCursor"]
+    def _page(self) -> list[str]:
+        """Return the names of the lists on this page, in order."""
+        key = ORDERS.get(self._pagination["sortBy"] or "list", ORDERS["list"])
+        names = sorted(self._found(), key=lambda name: key(self._lists[name], self._waiting[name]))
+        if self._pagination["descending"]:
+            names.reverse()
+        start = (self._pagination["page"] - 1) * ROWS_OF_PAGE
+        return names[start : start + ROWS_OF_PAGE]
 
     def _show(self) -> None:
-        wanted = (self._search.value or "").strip().lower()
-        rows = [self._row(each) for each in self._lists if wanted in each["name"]]
-        self._table.rows = rows
-        pinned = sum(1 for each in self._lists if each["pin"])
-        self._summary.set_text(f"{len(rows):,} of {len(self._lists):,} lists · {pinned:,} pinned")
+        found = len(self._found())
+        self._table.pagination = {**self._pagination, "rowsNumber": found}
+        self._table.rows = [self._row(self._lists[name]) for name in self._page()]
+        pinned = sum(1 for each in self._lists.values() if each["pin"])
+        self._summary.set_text(f"{found:,} of {len(self._lists):,} lists · {pinned:,} pinned")
 
     def _row(self, each: Json) -> Json:
         name, current = each["name"], each["current"] or {}
@@ -159,7 +204,9 @@ class Overview:
             "list": cell(name, href=list_path(name), note=each["description"]),
             "version": cell("" if version is None else version, sort=version or 0, note=current.get("label")),
             "size": cell("" if size is None else f"{size:,}", sort=size or 0),
-            "sizes": cell(spark=self._sparks.get(name) or None, title=f"Sizes of the newest versions of {name}"),
+            "sizes": cell(
+                spark=sparkline(self._sizes.get(name, ())) or None, title=f"Sizes of the newest versions of {name}"
+            ),
             "since": cell(
                 age(published), title=f"{self._visit.viewer.time(published)} · {utc(published)}", sort=published
             ),
@@ -173,6 +220,16 @@ class Overview:
                 note=f"{scheduled:,} scheduled" if scheduled else None,
             ),
         }
+
+
+def _by_name(count: int) -> str:
+    """Return the document that reads lists by their names."""
+    variables = ", ".join(f"$n{index}: ID!" for index in range(count))
+    fields = "\n".join(
+        f"l{index}: priceList(name: $n{index}) {{ ...Row snapshots(first: 20) {{ nodes {{ size state }} }} }}"
+        for index in range(count)
+    )
+    return f"query ConsoleSomeLists({variables}) {{ {fields} }}{_ROW}"
 
 
 def _state(each: Json) -> Json:

@@ -23,18 +23,18 @@ CALLER_SECONDS = 30
 class Session:
     """One browser that acts in the name of one caller."""
 
-    def __init__(self, client: ApiClient, caller: Caller) -> None:
+    def __init__(self, client: ApiClient, caller: Caller, clock: Callable[[], float]) -> None:
         self.client = client
         self.feed = Feed(client)
-        self.used_at = time.monotonic()
+        self.used_at = self._asked_at = clock()
+        self._clock = clock
         self._caller = caller
-        self._asked_at = self.used_at
 
     async def caller(self) -> Caller:
         """Return the caller with its present grants. Raises `ApiError`."""
-        if time.monotonic() - self._asked_at > CALLER_SECONDS:
+        if self._clock() - self._asked_at > CALLER_SECONDS:
             self._caller = Caller.parse(await self.client.query(CALLER))
-            self._asked_at = time.monotonic()
+            self._asked_at = self._clock()
         return self._caller
 
     async def close(self) -> None:
@@ -61,7 +61,7 @@ class Sessions:
             await client.close()
             raise
         session_id = secrets.token_urlsafe(32)
-        self._sessions[session_id] = Session(client, caller)
+        self._sessions[session_id] = Session(client, caller, self._clock)
         while len(self._sessions) > MAX_SESSIONS:
             self._close_later(self._sessions.popitem(last=False)[1])
         return session_id

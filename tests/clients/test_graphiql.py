@@ -1,30 +1,25 @@
 """GraphiQL in a browser that reaches nothing but this machine."""
 
 import json
-import shutil
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
 from pymongo import MongoClient
-from selenium.webdriver import Chrome, ChromeOptions, ChromeService
+from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 
 from graph.graphiql.page import ASSETS, FOLDER
 from tests.acceptance.test_two_servers import is_ready, server
 from tests.graph.api import Client, row
+from tests.stack.browser import chromium, console_errors, needs_browser, requested_hosts
 from tests.waiting import until
 
-BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-
-pytestmark = pytest.mark.skipif(
-    not (BROWSER and DRIVER), reason="chromium and chromedriver are not on this machine (Debian: chromium-driver)."
-)
+pytestmark = needs_browser
 
 DATABASE = "test_graphiql"
 BROWSER_TIMEOUT_SECONDS = 60
@@ -85,24 +80,6 @@ class Page:
         result: str = self.driver.execute_script(RESULT)
         return result
 
-    def hosts(self) -> set[str | None]:
-        """Return the hosts of all requests and WebSockets."""
-        messages = [json.loads(entry["message"])["message"] for entry in self._log("performance")]
-        urls = [
-            urlsplit(message["params"].get("url") or message["params"]["request"]["url"])
-            for message in messages
-            if message["method"] in {"Network.requestWillBeSent", "Network.webSocketCreated"}
-        ]
-        return {url.hostname for url in urls if url.scheme in {"http", "https", "ws", "wss"}}
-
-    def errors(self) -> list[str]:
-        """Return the errors in the console."""
-        return [entry["message"] for entry in self._log("browser") if entry["level"] == "SEVERE"]
-
-    def _log(self, name: str) -> list[dict[str, Any]]:
-        entries: list[dict[str, Any]] = self.driver.get_log(name)  # type: ignore[no-untyped-call]
-        return entries
-
     def _click(self, by: str, selector: str) -> None:
         self._wait.until(lambda driver: driver.find_elements(by, selector), f"No {selector}.")[0].click()
 
@@ -110,19 +87,7 @@ class Page:
 @pytest.fixture
 def page(client: Client, tmp_path: Path) -> Iterator[Page]:
     """The page to which the root of the server leads."""
-    options = ChromeOptions()
-    options.binary_location = str(BROWSER)
-    options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
-    for argument in (
-        "--headless=new",
-        "--no-sandbox",
-        "--disable-dev-shm-usage",
-        "--no-proxy-server",
-        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-        f"--user-data-dir={tmp_path / 'profile'}",
-    ):
-        options.add_argument(argument)
-    with Chrome(options, ChromeService(DRIVER)) as driver:
+    with chromium(tmp_path / "profile") as driver:
         driver.get(str(client.http.base_url))
         yield Page(driver)
 
@@ -133,8 +98,8 @@ def test_the_sample_query_answers_without_a_network(page: Page) -> None:
     price_lists = json.loads(page.result("TEA-100"))["data"]["priceLists"]["nodes"]
     [price_list] = [each for each in price_lists if each["name"] == "retail"]
     assert price_list["current"]["prices"]["nodes"] == [{"sku": "TEA-100", "amount": "12.50", "currency": "EUR"}]
-    assert page.errors() == []
-    assert page.hosts() == {"127.0.0.1"}
+    assert console_errors(page.driver) == []
+    assert requested_hosts(page.driver) == {"127.0.0.1"}
 
 
 async def test_a_subscription_shows_what_is_published(page: Page, client: Client) -> None:
@@ -147,5 +112,5 @@ async def test_a_subscription_shows_what_is_published(page: Page, client: Client
     await client.publish("live", [row("TEA-100", "12.90")])
     page.result('"version": 2')
     page.press("Stop query")
-    assert page.errors() == []
-    assert page.hosts() == {"127.0.0.1"}
+    assert console_errors(page.driver) == []
+    assert requested_hosts(page.driver) == {"127.0.0.1"}
