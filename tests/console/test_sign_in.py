@@ -59,14 +59,14 @@ def other_origin(page: str) -> Iterator[str]:
 
 
 def test_a_wrong_token_is_refused_and_the_right_one_leads_to_the_page_asked_for(browser: Browser, stage: Stage) -> None:
-    browser.driver.get(f"{browser.url}/lists/ecb")
+    browser.driver.get(f"{browser.url}/live")
     browser.fill("API key or token", "pb_wrong")
     browser.press("Sign in")
     browser.sees("The API does not accept this token")
     browser.fill("API key or token", stage.keys["olivia"])
     browser.press("Sign in")
     browser.wait_until_alive()
-    assert browser.driver.current_url == f"{browser.url}/lists/ecb"
+    assert browser.driver.current_url == f"{browser.url}/live"
     browser.sees("olivia")
 
 
