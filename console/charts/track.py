@@ -20,6 +20,10 @@ TOOLTIP_COLUMNS, TOOLTIP_LINES = 48, 4
 """A reason may have 1,000 characters: more of it is in the audit log."""
 
 
+CURRENT = "Current"
+"""The name of the line of steps in the legend."""
+
+
 class Kind(NamedTuple):
     """How events of a kind are drawn: their name in the legend, symbol, and colour in the palette."""
 
@@ -57,6 +61,9 @@ class Track:
     steps: list[tuple[int, int | None]] = field(default_factory=list)
     """From when a version was current, oldest first; None from when there was none. The last one is now."""
 
+    since: str | None = None
+    """The instant of the last step; None if it is older than the events."""
+
     marks: dict[str, list[Mark]] = field(default_factory=dict)
     """The events that are drawn, by kind, oldest first."""
 
@@ -74,7 +81,7 @@ def track_of(events: Sequence[Json], now: datetime) -> Track:
             if after is None:
                 track.steps.append((at, level))  # the line reaches the instant at which it ends
             track.steps.append((at, after))
-            level = after
+            level, track.since = after, event["at"]
         version = event["version"] or after or before
         if event["kind"] in KINDS and version is not None:
             track.marks.setdefault(event["kind"], []).append(Mark(at, version, event))
@@ -88,7 +95,7 @@ def track_options(viewer: Viewer, track: Track) -> Json:
     colours = palette(viewer)._asdict()
     text, line = {"color": colours["text"]}, {"lineStyle": {"color": colours["line"]}}
     current = {
-        "name": "Current",
+        "name": CURRENT,
         "type": "line",
         "step": "end",
         "symbol": "none",
@@ -100,7 +107,7 @@ def track_options(viewer: Viewer, track: Track) -> Json:
     marks = [_series(viewer, KINDS[kind], track.marks[kind], colours) for kind in KINDS if kind in track.marks]
     return {
         "grid": {"left": 8, "right": 18, "top": 14, "bottom": 84, "containLabel": True},
-        "legend": {"bottom": 36, "type": "scroll", "textStyle": text, "pageTextStyle": text},
+        "legend": _legend([each["name"] for each in marks], text),
         "tooltip": {"trigger": "item", ":formatter": "each => each.data.tip"},
         "xAxis": {"type": "time", "axisLabel": {**text, "hideOverlap": True}, "axisLine": line},
         "yAxis": {"type": "value", "scale": True, "minInterval": 1, "axisLabel": text, "splitLine": line},
@@ -114,6 +121,18 @@ def track_chart(viewer: Viewer, track: Track) -> ui.echart:
     return chart(
         viewer, "Which version was current when. The audit log below has the same.", track_options(viewer, track)
     )
+
+
+def _legend(kinds: list[str], text: Json) -> Json:
+    return {
+        "data": [{"name": CURRENT, "icon": "path://M0 0h20v3h-20z"}, *kinds],
+        "type": "scroll",
+        "bottom": 36,
+        "itemWidth": 14,
+        "itemHeight": 10,
+        "textStyle": text,
+        "pageTextStyle": text,
+    }
 
 
 def _series(viewer: Viewer, kind: Kind, marks: list[Mark], colours: dict[str, str]) -> Json:

@@ -8,7 +8,7 @@ from nicegui import ui
 from console.actions.keep import keep_dialog
 from console.actions.pin import pin_dialog, publish_latest_dialog, unpin_dialog
 from console.actions.rollback import rollback_dialog
-from console.charts.track import TRACK_EVENT, track_chart, track_of, track_options
+from console.charts.track import TRACK_EVENT, Track, track_chart, track_of, track_options
 from console.client import Json
 from console.client.errors import ApiError
 from console.frame.paths import review_path
@@ -33,13 +33,13 @@ query ConsolePriceListWork($name: ID!, $events: Int!) {{
     nextChangeAt
     current {{ version label size publishedAt batch {{ served {{ by of }} }} }}
     pin {{ version by at reason }}
-    heldByPin(first: 0) {{ totalCount }}
-    upcoming(first: 0) {{ totalCount }}
+    heldByPin(first: 1) {{ totalCount }}
+    upcoming(first: 1) {{ totalCount }}
     gates {{ maxShrinkPercent maxChangedPercent maxPriceChangePercent allowedCurrencies minSize }}
     retention {{ versions days thin }}
     events(first: $events) {{ nodes {{ {TRACK_EVENT} }} }}
   }}
-  batches(priceList: $name, state: HELD, first: 0) {{ totalCount }}
+  batches(priceList: $name, state: HELD, first: 1) {{ totalCount }}
 }}"""
 """For those who work on the list: others see neither its pin nor its batches and events."""
 
@@ -66,6 +66,7 @@ class PriceListPage:
         self._name = name
         self._works = visit.works_on(name)
         self._shown: Json | None = None
+        self._chart: ui.echart | None = None
         self._is_stale = False
 
     async def build(self) -> None:
@@ -78,7 +79,9 @@ class PriceListPage:
         self._dialogs = ui.element("div")
         self._show_head(found)
         if self._works:
-            self._build_track(found)
+            with section("What was current when", note=f"by the newest {TRACK_EVENTS} events"):
+                self._track = ui.element("div")
+            self._show_track(found)
         with section("Versions", note="" if self._works else "those that were published"):
             self._tables: list[PagedTable] = [versions_table(self._visit, self._name, self._act)]
         if self._works:
@@ -105,7 +108,7 @@ class PriceListPage:
                 ui.navigate.reload()
                 return
             if self._works:
-                self._draw_track(found)
+                self._show_track(found)
             for each in self._tables:
                 await each.refresh()
         except ApiError as error:
@@ -148,8 +151,7 @@ class PriceListPage:
             else:
                 fact("Current version", "none", tone="muted")
             if self._works:
-                pinned = found["pin"]
-                fact("State", "pinned" if pinned else "live", tone="warn" if pinned else "good")
+                self._show_state(found)
             time_fact(viewer, "Next change", found["nextChangeAt"], missing="none scheduled")
             if self._works:
                 self._show_waiting(found)
@@ -157,6 +159,16 @@ class PriceListPage:
                 if served:
                     tone = "" if served["by"] == served["of"] else "warn"
                     fact("Served", f"by {served['by']} of {served['of']} processes", tone=tone)
+
+    def _show_state(self, found: Json) -> None:
+        current = found["current"]
+        since = _track(found).since
+        if current and since and since != current["publishedAt"]:
+            time_fact(self._visit.viewer, "Current since", since)
+        if found["pin"]:
+            time_fact(self._visit.viewer, "Pinned", found["pin"]["at"])
+        else:
+            fact("State", "live" if current else "empty", tone="good" if current else "muted")
 
     def _show_waiting(self, found: Json) -> None:
         scheduled = found["upcoming"]["totalCount"]
@@ -195,13 +207,19 @@ class PriceListPage:
             dialog = make()
         await dialog.open()
 
-    def _build_track(self, found: Json) -> None:
-        events = found["events"]["nodes"]
-        note = f"the newest {TRACK_EVENTS} events" if len(events) == TRACK_EVENTS else ""
-        with section("What was current when", note=note):
-            self._chart = track_chart(self._visit.viewer, track_of(events, datetime.now(UTC)))
+    def _show_track(self, found: Json) -> None:
+        track = _track(found)
+        if self._chart:
+            self._chart.options["series"] = track_options(self._visit.viewer, track)["series"]
+            self._chart.update()
+            return
+        self._track.clear()
+        with self._track:
+            if track.steps or track.marks:
+                self._chart = track_chart(self._visit.viewer, track)
+            else:
+                empty("No version has been current yet.")
 
-    def _draw_track(self, found: Json) -> None:
-        options = track_options(self._visit.viewer, track_of(found["events"]["nodes"], datetime.now(UTC)))
-        self._chart.options["series"] = options["series"]
-        self._chart.update()
+
+def _track(found: Json) -> Track:
+    return track_of(found["events"]["nodes"], datetime.now(UTC))

@@ -16,6 +16,9 @@ query ConsoleEvents($name: ID!, $first: Int!, $after: String) {
   }
 }"""
 
+PAGE_SIZE = 20
+"""Events of a page of the table."""
+
 COLUMNS = (
     Column("at", "When"),
     Column("what", "What"),
@@ -37,7 +40,9 @@ def log_table(visit: Visit, name: str) -> PagedTable:
     def rows(page: Json) -> list[Json]:
         return [event_row(visit, each) for each in page["nodes"]]
 
-    return PagedTable("Audit log", COLUMNS, read, rows, key="id")
+    return PagedTable(
+        "Audit log", COLUMNS, read, rows, key="id", page_size=PAGE_SIZE, nothing="Nothing has happened yet."
+    )
 
 
 def event_row(visit: Visit, event: Json) -> Json:

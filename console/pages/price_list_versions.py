@@ -35,7 +35,7 @@ query ConsoleVersions($name: ID!, $first: Int!, $after: String, $works: Boolean!
 }"""
 
 COLUMNS = (
-    Column("number", "Version", numeric=True),
+    Column("number", "Version"),
     Column("state", "State"),
     Column("size", "Prices", numeric=True),
     Column("published", "Published"),
@@ -43,6 +43,9 @@ COLUMNS = (
     Column("by", "Batch of"),
     Column("compare", "Compare"),
 )
+
+PAGE_SIZE = 50
+"""Versions of a page of the table."""
 
 ACTIONS = Column("actions", "Actions")
 
@@ -65,7 +68,15 @@ def versions_table(visit: Visit, name: str, act: Callable[[str, int], Awaitable[
             await act(event.args["action"], int(event.args["key"]))
 
     columns = [*COLUMNS, ACTIONS] if visit.may_operate(name) else COLUMNS
-    shown = PagedTable("Versions", columns, read, rows, key="version")
+    shown = PagedTable(
+        "Versions",
+        columns,
+        read,
+        rows,
+        key="version",
+        page_size=PAGE_SIZE,
+        nothing=f"No version yet. `pricebook import --list {name} FILE` publishes one.",
+    )
     shown.table.on("act", acted)
     return shown
 
