@@ -30,18 +30,20 @@ class Kind(NamedTuple):
     name: str
     symbol: str
     colour: str
-    rotation: int = 0
 
+
+_DOWN = "path://M0 0h20l-10 17z"
+_CROSS = "path://M2 0L10 8L18 0L20 2L12 10L20 18L18 20L10 12L2 20L0 18L8 10L0 2Z"
 
 KINDS = {
     "PUBLISHED": Kind("Published", "circle", "accent"),
     "APPROVED": Kind("Approved", "roundRect", "good"),
-    "ROLLED_BACK": Kind("Rolled back", "triangle", "bad", 180),
+    "ROLLED_BACK": Kind("Rolled back", _DOWN, "bad"),
     "PINNED": Kind("Pinned", "pin", "warn"),
     "UNPINNED": Kind("Unpinned", "emptyCircle", "warn"),
     "HELD": Kind("Held", "rect", "warn"),
     "REJECTED": Kind("Rejected", "diamond", "bad"),
-    "DELETED": Kind("Deleted", "arrow", "idle", 180),
+    "DELETED": Kind("Deleted", _CROSS, "idle"),
 }
 """The events that are drawn, in the order of the legend."""
 
@@ -140,7 +142,6 @@ def _series(viewer: Viewer, kind: Kind, marks: list[Mark], colours: dict[str, st
         "name": kind.name,
         "type": "scatter",
         "symbol": kind.symbol,
-        "symbolRotate": kind.rotation,
         "symbolSize": 20 if kind.symbol == "pin" else 10,
         "itemStyle": {"color": colours[kind.colour]},
         "data": [{"value": [mark.at, mark.version], "tip": _tip(viewer, mark.event)} for mark in marks],

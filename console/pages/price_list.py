@@ -1,6 +1,6 @@
 """One price list: what is current, how it came to be so, its versions and its audit log; and what can be done."""
 
-from collections.abc import Callable
+from collections.abc import Callable, KeysView
 from datetime import UTC, datetime
 
 from nicegui import ui
@@ -66,6 +66,7 @@ class PriceListPage:
         self._name = name
         self._works = visit.works_on(name)
         self._shown: Json | None = None
+        self._offered: KeysView[str] = {}.keys()
         self._chart: ui.echart | None = None
         self._is_stale = False
 
@@ -76,6 +77,7 @@ class PriceListPage:
             empty(f"There is no price list {self._name}, or you may not read it.")
             return
         self._head = ui.element("div")
+        self._actions = ui.element("div").classes("bar")
         self._dialogs = ui.element("div")
         self._show_head(found)
         if self._works:
@@ -126,7 +128,7 @@ class PriceListPage:
     def _show_head(self, found: Json) -> None:
         seen = {**found, "age": age(found["current"] and found["current"]["publishedAt"])}
         if seen == self._shown:
-            return  # what has the focus keeps it
+            return
         self._shown = seen
         self._head.clear()
         with self._head:
@@ -136,16 +138,15 @@ class PriceListPage:
             if pin := found.get("pin"):
                 notice(f"Pinned to version {pin['version']} by {pin['by']}, {age(pin['at'])}: {pin['reason']}")
             self._show_facts(found)
-            if self._visit.may_operate(self._name):
-                self._show_actions(found)
+        if self._visit.may_operate(self._name):
+            self._show_actions(found)
 
     def _show_facts(self, found: Json) -> None:
         viewer, current = self._visit.viewer, found["current"]
         with facts():
             if current:
-                fact("Current version", str(current["version"]))
-                if current["label"]:
-                    fact("Label", current["label"])
+                with fact("Current version", str(current["version"])):
+                    Text("span", current["label"] or "").classes("note")
                 fact("Prices", f"{current['size']:,}")
                 time_fact(viewer, "Published", current["publishedAt"])
             else:
@@ -180,20 +181,26 @@ class PriceListPage:
                     Text("span", f"{scheduled:,} of them scheduled").classes("note")
 
     def _show_actions(self, found: Json) -> None:
-        if not found["current"]:
-            return
-        with ui.element("div").classes("bar"):
-            self._button("Roll back", lambda: rollback_dialog(self._visit, self._name))
-            if not found["pin"]:
-                self._button("Pin", lambda: pin_dialog(self._visit, self._name))
-                return
-            self._button("Unpin", lambda: unpin_dialog(self._visit, self._name))
+        actions: dict[str, Callable[[Visit, str], ActionDialog]] = {}
+        if found["current"]:
+            actions["Roll back"] = rollback_dialog
+            if found["pin"]:
+                actions["Unpin"] = unpin_dialog
+            else:
+                actions["Pin"] = pin_dialog
             if found["heldByPin"]["totalCount"]:
-                self._button("Unpin and publish the latest", lambda: publish_latest_dialog(self._visit, self._name))
+                actions["Unpin and publish the latest"] = publish_latest_dialog
+        if actions.keys() == self._offered:
+            return
+        self._offered = actions.keys()
+        self._actions.clear()
+        with self._actions:
+            for label, make in actions.items():
+                self._button(label, make)
 
-    def _button(self, label: str, make: Callable[[], ActionDialog]) -> None:
+    def _button(self, label: str, make: Callable[[Visit, str], ActionDialog]) -> None:
         async def pressed() -> None:
-            await self._open(make)
+            await self._open(lambda: make(self._visit, self._name))
 
         ui.button(label, on_click=pressed).props("no-caps outline").classes("action")
 
