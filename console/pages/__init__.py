@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from console.frame.frame import Build
 from console.pages.overview import overview
+from console.pages.sku import sku_page
 
 
 class Page(NamedTuple):
@@ -15,5 +16,6 @@ class Page(NamedTuple):
 
 PAGES = {
     "/": Page("Price lists", overview),
+    "/lists/{name}/sku": Page("{name}: {sku}", sku_page),
 }
 """The pages, by path."""

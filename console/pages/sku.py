@@ -1,0 +1,235 @@
+"""A sku of a price list: its price now, and what it was over time, with who changed it and why."""
+
+from datetime import UTC, datetime, timedelta
+
+from nicegui import ui
+
+from console.charts.steps import step_chart, steps_of
+from console.client import Json
+from console.client.errors import ApiError
+from console.frame.paths import list_path, sku_path
+from console.frame.visit import Visit
+from console.pages.sku_periods import MAX_ROWS, Origins, period_rows, period_table, read_origins
+from console.widgets.parts import Text, badge, empty, fact, facts, link, notice, section, show_error
+from console.widgets.prices import PRICE_FIELDS, price_text, value_text
+from console.widgets.tables import Column, cell, table
+
+CURRENT = f"""
+query ConsoleSku($name: ID!, $sku: ID!) {{
+  priceList(name: $name) {{ name snapshots(first: 20) {{ nodes {{ version state }} }} }}
+  snapshot(priceList: $name) {{
+    version
+    price(sku: $sku) {{ {PRICE_FIELDS} lowest(days: 30) {{ amount currency version from complete }} }}
+  }}
+}}"""
+
+TIMELINE = f"""
+query ConsoleTimeline($name: ID!, $version: Int!, $sku: ID!, $since: DateTime!) {{
+  snapshot(priceList: $name, version: $version) {{
+    price(sku: $sku) {{ timeline(since: $since) {{ from until version price {{ {PRICE_FIELDS} }} }} }}
+  }}
+}}"""
+
+LAST_VERSIONS = """
+query ConsoleLastVersions($name: ID!, $version: Int!, $sku: ID!) {
+  snapshot(priceList: $name, version: $version) {
+    history(sku: $sku, first: 2) { version price { sku } }
+    prices(first: 10, filter: { skuPrefix: $sku }) { nodes { sku } }
+  }
+}"""
+
+RANGES = {1: "24 h", 7: "7 d", 30: "30 d", 365: "1 y"}
+"""The ranges that are offered, in days."""
+
+DEFAULT_DAYS, MAX_DAYS = 30, 3650
+
+MAX_ATTRIBUTES = 50
+"""Attributes that are shown."""
+
+MAX_VALUE_CHARACTERS = 300
+"""Characters of an attribute that are shown."""
+
+REFRESH_SECONDS = 1.0
+"""Shortest time between two readings, however many publications arrive."""
+
+
+async def sku_page(visit: Visit, name: str, sku: str = "", days: str = str(DEFAULT_DAYS)) -> None:
+    """Build the page. `days` is how far back it reaches."""
+    wanted = int(days) if days.isdecimal() and len(days) < 5 and 1 <= int(days) <= MAX_DAYS else None
+    if wanted is None:
+        notice(f"days is a number from 1 to {MAX_DAYS}. These are the last {DEFAULT_DAYS}.")
+    await SkuPage(visit, name, sku.strip(), wanted or DEFAULT_DAYS).build()
+
+
+class SkuPage:
+    """The page of a sku. It is read again when its price list changes."""
+
+    def __init__(self, visit: Visit, name: str, sku: str, days: int) -> None:
+        self._visit = visit
+        self._name = name
+        self._sku = sku
+        self._days = days
+        self._is_stale = False
+
+    async def build(self) -> None:
+        """Show the page, and keep it up to date."""
+        self._show_bar()
+        self._content = ui.element("div")
+        if not self._sku:
+            with self._content:
+                empty("Enter a sku to see its price.")
+            return
+        with self._content:
+            await self._show()
+        self._visit.follow(self._note)
+        ui.timer(REFRESH_SECONDS, self._refresh_if_stale)
+
+    def _note(self, publication: Json | None) -> None:
+        if publication is None or publication["priceList"] == self._name:
+            self._is_stale = True
+
+    async def _refresh_if_stale(self) -> None:
+        if not self._is_stale:
+            return
+        self._is_stale = False
+        self._content.clear()
+        with self._content:
+            try:
+                await self._show()
+            except ApiError as error:
+                show_error(error)
+
+    def _show_bar(self) -> None:
+        with ui.element("div").classes("bar"):
+            link(f"All of {self._name}", list_path(self._name))
+            search = ui.input("Another sku of this list").props("outlined dense type=search").classes("search")
+            search.props["maxlength"] = 256
+            search.on("keydown.enter", lambda: self._open(search.value))
+            ui.button("Open", on_click=lambda: self._open(search.value)).props("outline no-caps")
+
+    def _open(self, sku: str) -> None:
+        if sku.strip():
+            ui.navigate.to(sku_path(self._name, sku.strip(), self._days))
+
+    async def _show(self) -> None:
+        found = await self._visit.api.query(CURRENT, name=self._name, sku=self._sku)
+        if found["priceList"] is None:
+            empty("There is no such price list, or you may not read it.")
+            return
+        if found["snapshot"] is None:
+            empty("This price list has no version yet.")
+            return
+        price = found["snapshot"]["price"]
+        version = found["snapshot"]["version"]
+        if price is not None:
+            self._show_current(price, version)
+        else:
+            published = [each["version"] for each in found["priceList"]["snapshots"]["nodes"] if _is_published(each)]
+            last = await self._last_version(max([version, *published]))
+            if last is None:
+                return
+            notice(f"The current version {version} does not have this sku. Version {last} had it.")
+            version = last
+        await self._show_past(version)
+
+    async def _last_version(self, version: int) -> int | None:
+        """Return the last version up to one that has the sku; show the skus that begin alike if there is none."""
+        found = await self._visit.api.query(LAST_VERSIONS, name=self._name, version=version, sku=self._sku)
+        for change in found["snapshot"]["history"]:
+            if change["price"] is not None:
+                return int(change["version"])
+        empty("No version that is kept has this sku.")
+        if alike := [each["sku"] for each in found["snapshot"]["prices"]["nodes"]]:
+            with section("Skus that begin with it"), ui.element("ul").classes("plain"):
+                for sku in alike:
+                    with ui.element("li"):
+                        link(sku, sku_path(self._name, sku, self._days))
+        return None
+
+    def _show_current(self, price: Json, version: int) -> None:
+        with section("Now", note=f"version {version}"):
+            with facts():
+                fact("Price", price_text(price))
+                _lowest_fact(self._visit, price["lowest"])
+                fact("Valid from", price["validFrom"] or "no limit", tone="" if price["validFrom"] else "muted")
+                fact("Valid until", price["validUntil"] or "no limit", tone="" if price["validUntil"] else "muted")
+            with ui.element("div").classes("columns"):
+                if price["tiers"]:
+                    _tiers_table(price)
+                if price["attributes"]:
+                    _attributes_table(price["attributes"])
+
+    async def _show_past(self, version: int) -> None:
+        now = datetime.now(UTC)
+        since = now - timedelta(days=self._days)
+        found = await self._visit.api.query(
+            TIMELINE, name=self._name, version=version, sku=self._sku, since=since.isoformat()
+        )
+        price = (found["snapshot"] or {}).get("price")
+        periods: list[Json] = price["timeline"] if price else []
+        try:
+            origins = await read_origins(self._visit, self._name, periods[-MAX_ROWS:])
+        except ApiError as error:  # the prices themselves matter more
+            show_error(error)
+            origins = Origins([], {})
+        with section("Price over time", note="what customers were shown"):
+            self._show_ranges()
+            marked = origins.rollbacks(periods)
+            if steps := steps_of(periods, now, marked):
+                step_chart(self._visit.viewer, self._sku, steps, max(since, steps[0].since), now)
+                if marked:
+                    badge("a dot of this colour: a rollback", "warn")
+            else:
+                empty("No price was shown in this time.")
+        if periods:
+            note = f"the newest {MAX_ROWS} of {len(periods):,}" if len(periods) > MAX_ROWS else f"{len(periods):,}"
+            with section("Periods", note=note):
+                period_table(period_rows(self._visit.viewer, self._name, self._sku, periods, origins))
+
+    def _show_ranges(self) -> None:
+        with ui.element("nav").classes("ranges") as ranges:
+            ranges.props["aria-label"] = "Range"
+            for days, text in RANGES.items():
+                element = link(text, sku_path(self._name, self._sku, days))
+                if days == self._days:
+                    element.props["aria-current"] = "true"
+
+
+def _is_published(snapshot: Json) -> bool:
+    return bool(snapshot["state"] == "PUBLISHED")
+
+
+def _lowest_fact(visit: Visit, lowest: Json | None) -> None:
+    if lowest is None:
+        fact("Lowest in 30 days", "unknown", tone="muted")
+        return
+    with ui.element("div"):
+        Text("dt", "Lowest in 30 days")
+        with ui.element("dd"):
+            Text("span", price_text(lowest))
+            known = "" if lowest["complete"] else " · not all of the 30 days is known"
+            Text("span", f"version {lowest['version']}, {visit.viewer.time(lowest['from'])}{known}").classes("note")
+
+
+def _tiers_table(price: Json) -> None:
+    columns = (Column("quantity", "From quantity", numeric=True), Column("amount", "Amount", numeric=True))
+    rows = [
+        {"id": each["minQuantity"], "quantity": cell(f"{each['minQuantity']:,}"), "amount": cell(each["amount"])}
+        for each in price["tiers"]
+    ]
+    table("Tiers", columns, rows)
+
+
+def _attributes_table(attributes: Json) -> None:
+    columns = (Column("name", "Attribute"), Column("value", "Value"))
+    rows = [
+        {"id": name, "name": cell(name), "value": cell(_shortened(value_text(value)))}
+        for name, value in sorted(attributes.items())[:MAX_ATTRIBUTES]
+    ]
+    table("Attributes", columns, rows)
+    if len(attributes) > MAX_ATTRIBUTES:
+        Text("p", f"The first {MAX_ATTRIBUTES} of {len(attributes):,} attributes.").classes("note")
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= MAX_VALUE_CHARACTERS else f"{text[:MAX_VALUE_CHARACTERS]}…"
