@@ -1,5 +1,6 @@
 """A sku of a price list: its price now, and what it was over time, with who changed it and why."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from nicegui import ui
@@ -8,35 +9,13 @@ from console.charts.steps import step_chart, steps_of
 from console.client import Json
 from console.client.errors import ApiError
 from console.frame.paths import list_path, sku_path
+from console.frame.viewer import parse_instant
 from console.frame.visit import Visit
-from console.pages.sku_periods import MAX_ROWS, Origins, period_rows, period_table, read_origins
+from console.pages.sku_periods import MAX_ROWS, Origins, period_rows, period_table
+from console.pages.sku_reading import Reading, origins_of, read_sku
 from console.widgets.parts import Text, badge, empty, fact, facts, link, notice, section, show_error
-from console.widgets.prices import PRICE_FIELDS, price_text, value_text
+from console.widgets.prices import price_text, value_text
 from console.widgets.tables import Column, cell, table
-
-CURRENT = f"""
-query ConsoleSku($name: ID!, $sku: ID!) {{
-  priceList(name: $name) {{ name snapshots(first: 20) {{ nodes {{ version state }} }} }}
-  snapshot(priceList: $name) {{
-    version
-    price(sku: $sku) {{ {PRICE_FIELDS} lowest(days: 30) {{ amount currency version from complete }} }}
-  }}
-}}"""
-
-TIMELINE = f"""
-query ConsoleTimeline($name: ID!, $version: Int!, $sku: ID!, $since: DateTime!) {{
-  snapshot(priceList: $name, version: $version) {{
-    price(sku: $sku) {{ timeline(since: $since) {{ from until version price {{ {PRICE_FIELDS} }} }} }}
-  }}
-}}"""
-
-LAST_VERSIONS = """
-query ConsoleLastVersions($name: ID!, $version: Int!, $sku: ID!) {
-  snapshot(priceList: $name, version: $version) {
-    history(sku: $sku, first: 2) { version price { sku } }
-    prices(first: 10, filter: { skuPrefix: $sku }) { nodes { sku } }
-  }
-}"""
 
 RANGES = {1: "24 h", 7: "7 d", 30: "30 d", 365: "1 y"}
 """The ranges that are offered, in days."""
@@ -58,7 +37,7 @@ async def sku_page(visit: Visit, name: str, sku: str = "", days: str = str(DEFAU
     wanted = int(days) if days.isdecimal() and len(days) < 5 and 1 <= int(days) <= MAX_DAYS else None
     if wanted is None:
         notice(f"days is a number from 1 to {MAX_DAYS}. These are the last {DEFAULT_DAYS}.")
-    await SkuPage(visit, name, sku.strip(), wanted or DEFAULT_DAYS).build()
+    await SkuPage(visit, name, sku, wanted or DEFAULT_DAYS).build()
 
 
 class SkuPage:
@@ -69,18 +48,18 @@ class SkuPage:
         self._name = name
         self._sku = sku
         self._days = days
+        self._since = datetime.now(UTC) - timedelta(days=days)
         self._is_stale = False
+        self._shown: Reading | None = None
 
     async def build(self) -> None:
         """Show the page, and keep it up to date."""
         self._show_bar()
-        self._content = ui.element("div")
         if not self._sku:
-            with self._content:
-                empty("Enter a sku to see its price.")
+            empty("Enter a sku to see its price.")
             return
-        with self._content:
-            await self._show()
+        self._content = ui.element("div")
+        await self._read()
         self._visit.follow(self._note)
         ui.timer(REFRESH_SECONDS, self._refresh_if_stale)
 
@@ -92,12 +71,31 @@ class SkuPage:
         if not self._is_stale:
             return
         self._is_stale = False
+        try:
+            await self._read()
+        except ApiError as error:
+            self._shown = None
+            self._content.clear()
+            with self._content:
+                show_error(error)
+
+    async def _read(self) -> None:
+        """Read the sku, and show it again if anything has changed."""
+        reading = await read_sku(self._visit, self._name, self._sku, self._since)
+        if reading is not None and reading == self._shown:
+            return
+        origins, problem = await origins_of(self._visit, self._name, reading.periods if reading else [])
+        self._shown = reading
         self._content.clear()
         with self._content:
-            try:
-                await self._show()
-            except ApiError as error:
-                show_error(error)
+            if reading is None:
+                empty("There is no such price list within your reach, or it has no version yet.")
+                return
+            self._show_now(reading)
+            if reading.last is not None:
+                if problem:
+                    show_error(problem)
+                self._show_past(reading, origins)
 
     def _show_bar(self) -> None:
         with ui.element("div").classes("bar"):
@@ -111,40 +109,21 @@ class SkuPage:
         if sku.strip():
             ui.navigate.to(sku_path(self._name, sku.strip(), self._days))
 
-    async def _show(self) -> None:
-        found = await self._visit.api.query(CURRENT, name=self._name, sku=self._sku)
-        if found["priceList"] is None:
-            empty("There is no such price list, or you may not read it.")
-            return
-        if found["snapshot"] is None:
-            empty("This price list has no version yet.")
-            return
-        price = found["snapshot"]["price"]
-        version = found["snapshot"]["version"]
-        if price is not None:
-            self._show_current(price, version)
+    def _show_now(self, reading: Reading) -> None:
+        if reading.price is not None:
+            self._show_current(reading.price, reading.version)
+        elif reading.last is not None:
+            notice(f"The current version {reading.version} does not have this sku. Version {reading.last} had it.")
         else:
-            published = [each["version"] for each in found["priceList"]["snapshots"]["nodes"] if _is_published(each)]
-            last = await self._last_version(max([version, *published]))
-            if last is None:
-                return
-            notice(f"The current version {version} does not have this sku. Version {last} had it.")
-            version = last
-        await self._show_past(version)
+            empty("No version that is kept has this sku.")
+            if reading.alike:
+                self._show_alike(reading.alike)
 
-    async def _last_version(self, version: int) -> int | None:
-        """Return the last version up to one that has the sku; show the skus that begin alike if there is none."""
-        found = await self._visit.api.query(LAST_VERSIONS, name=self._name, version=version, sku=self._sku)
-        for change in found["snapshot"]["history"]:
-            if change["price"] is not None:
-                return int(change["version"])
-        empty("No version that is kept has this sku.")
-        if alike := [each["sku"] for each in found["snapshot"]["prices"]["nodes"]]:
-            with section("Skus that begin with it"), ui.element("ul").classes("plain"):
-                for sku in alike:
-                    with ui.element("li"):
-                        link(sku, sku_path(self._name, sku, self._days))
-        return None
+    def _show_alike(self, skus: Sequence[str]) -> None:
+        with section("Skus that begin with it"), ui.element("ul").classes("plain"):
+            for sku in skus:
+                with ui.element("li"):
+                    link(sku, sku_path(self._name, sku, self._days))
 
     def _show_current(self, price: Json, version: int) -> None:
         with section("Now", note=f"version {version}"):
@@ -159,32 +138,21 @@ class SkuPage:
                 if price["attributes"]:
                     _attributes_table(price["attributes"])
 
-    async def _show_past(self, version: int) -> None:
-        now = datetime.now(UTC)
-        since = now - timedelta(days=self._days)
-        found = await self._visit.api.query(
-            TIMELINE, name=self._name, version=version, sku=self._sku, since=since.isoformat()
-        )
-        price = (found["snapshot"] or {}).get("price")
-        periods: list[Json] = price["timeline"] if price else []
-        try:
-            origins = await read_origins(self._visit, self._name, periods[-MAX_ROWS:])
-        except ApiError as error:  # the prices themselves matter more
-            show_error(error)
-            origins = Origins([], {})
+    def _show_past(self, reading: Reading, origins: Origins) -> None:
+        periods, viewer = reading.periods, self._visit.viewer
         with section("Price over time", note="what customers were shown"):
             self._show_ranges()
             marked = origins.rollbacks(periods)
-            if steps := steps_of(periods, now, marked):
-                step_chart(self._visit.viewer, self._sku, steps, max(since, steps[0].since), now)
+            if steps := steps_of(periods, reading.now, marked):
+                step_chart(viewer, self._sku, steps, parse_instant(periods[0]["from"]), reading.now)
                 if marked:
-                    badge("a dot of this colour: a rollback", "warn")
+                    badge("dots of this colour: rollbacks", "warn")
             else:
                 empty("No price was shown in this time.")
         if periods:
             note = f"the newest {MAX_ROWS} of {len(periods):,}" if len(periods) > MAX_ROWS else f"{len(periods):,}"
             with section("Periods", note=note):
-                period_table(period_rows(self._visit.viewer, self._name, self._sku, periods, origins))
+                period_table(period_rows(viewer, self._name, self._sku, periods, origins))
 
     def _show_ranges(self) -> None:
         with ui.element("nav").classes("ranges") as ranges:
@@ -193,10 +161,6 @@ class SkuPage:
                 element = link(text, sku_path(self._name, self._sku, days))
                 if days == self._days:
                     element.props["aria-current"] = "true"
-
-
-def _is_published(snapshot: Json) -> bool:
-    return bool(snapshot["state"] == "PUBLISHED")
 
 
 def _lowest_fact(visit: Visit, lowest: Json | None) -> None:
