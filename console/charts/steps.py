@@ -95,7 +95,7 @@ def step_options(steps: Sequence[Step], since: datetime, now: datetime, viewer: 
         "yAxis": {
             "type": "value",
             "scale": True,
-            "name": " · ".join(currencies),
+            "name": currencies[0] if len(currencies) == 1 else "",
             "nameTextStyle": {"color": colours.text, "align": "left"},
             "axisLabel": {"color": colours.text},
             "splitLine": {"lineStyle": {"color": colours.line}},

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from console.frame.frame import Build
+from console.pages.compare import compare_page
 from console.pages.overview import overview
 from console.pages.sku import sku_page
 
@@ -16,6 +17,7 @@ class Page(NamedTuple):
 
 PAGES = {
     "/": Page("Price lists", overview),
+    "/lists/{name}/compare": Page("{name}: compare versions", compare_page),
     "/lists/{name}/sku": Page("{name}: {sku}", sku_page),
 }
 """The pages, by path."""

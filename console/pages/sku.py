@@ -14,7 +14,7 @@ from console.frame.visit import Visit
 from console.pages.sku_periods import MAX_ROWS, Origins, period_rows, period_table
 from console.pages.sku_reading import Reading, origins_of, read_sku
 from console.widgets.parts import Text, badge, empty, fact, facts, link, notice, section, show_error
-from console.widgets.prices import price_text, value_text
+from console.widgets.prices import price_text, shortened, value_text
 from console.widgets.tables import Column, cell, table
 
 RANGES = {1: "24 h", 7: "7 d", 30: "30 d", 365: "1 y"}
@@ -142,10 +142,9 @@ class SkuPage:
         periods, viewer = reading.periods, self._visit.viewer
         with section("Price over time", note="what customers were shown"):
             self._show_ranges()
-            marked = origins.rollbacks(periods)
-            if steps := steps_of(periods, reading.now, marked):
+            if steps := steps_of(periods, reading.now, origins.rollbacks(periods)):
                 step_chart(viewer, self._sku, steps, parse_instant(periods[0]["from"]), reading.now)
-                if marked:
+                if any(step.mark for step in steps):
                     badge("dots of this colour: rollbacks", "warn")
             else:
                 empty("No price was shown in this time.")
@@ -187,13 +186,9 @@ def _tiers_table(price: Json) -> None:
 def _attributes_table(attributes: Json) -> None:
     columns = (Column("name", "Attribute"), Column("value", "Value"))
     rows = [
-        {"id": name, "name": cell(name), "value": cell(_shortened(value_text(value)))}
+        {"id": name, "name": cell(name), "value": cell(shortened(value_text(value), MAX_VALUE_CHARACTERS))}
         for name, value in sorted(attributes.items())[:MAX_ATTRIBUTES]
     ]
     table("Attributes", columns, rows)
     if len(attributes) > MAX_ATTRIBUTES:
         Text("p", f"The first {MAX_ATTRIBUTES} of {len(attributes):,} attributes.").classes("note")
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= MAX_VALUE_CHARACTERS else f"{text[:MAX_VALUE_CHARACTERS]}…"

@@ -11,7 +11,7 @@ from console.client import Json
 from console.frame.paths import compare_path
 from console.frame.viewer import Viewer, parse_instant, utc
 from console.frame.visit import Visit
-from console.widgets.prices import change_cell, price_cell
+from console.widgets.prices import change_cell, price_cell, shortened
 from console.widgets.tables import Column, cell, table, time_cell
 
 EVENTS = """
@@ -28,6 +28,9 @@ MAX_ROWS = 50
 MAX_EVENT_PAGES = 3
 """Pages of the audit log that are read, the newest."""
 
+MAX_LABEL_CHARACTERS = 60
+"""Characters of a label that are shown; all of it is shown on hover."""
+
 _DEEDS = {"ROLLED_BACK": "rolled back", "PINNED": "pinned", "UNPINNED": "unpinned", "APPROVED": "approved"}
 
 COLUMNS = (
@@ -35,7 +38,7 @@ COLUMNS = (
     Column("until", "Until"),
     Column("price", "Price", numeric=True),
     Column("change", "Change"),
-    Column("version", "Version", numeric=True),
+    Column("version", "Version"),
     Column("by", "By"),
     Column("reason", "Reason"),
 )
@@ -113,7 +116,8 @@ def _row(viewer: Viewer, name: str, sku: str, before: Json | None, period: Json,
             version,
             href=compare_path(name, before["version"], version, sku) if before else None,
             title="Compare with the version before" if before else None,
-            note=origins.labels.get(version),
+            note=shortened(origins.labels.get(version) or "", MAX_LABEL_CHARACTERS) or None,
+            note_title=origins.labels.get(version),
         ),
         "by": cell(event.get("by") or "", note=_DEEDS.get(event.get("kind", ""))),
         "reason": cell(event.get("reason") or ""),

@@ -52,7 +52,10 @@ class Reading:
 
 
 async def read_sku(visit: Visit, name: str, sku: str, since: datetime) -> Reading | None:
-    """Return what is known of a sku, and its timeline since an instant. None if nothing is current; raises `ApiError`."""
+    """Return what is known of a sku, and its timeline since an instant. None if nothing is current.
+
+    Raises `ApiError`.
+    """
     found = await visit.api.query(CURRENT, name=name, sku=sku)
     if found["priceList"] is None or found["snapshot"] is None:
         return None

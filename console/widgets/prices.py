@@ -99,6 +99,11 @@ def value_text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
 
 
+def shortened(text: str, characters: int) -> str:
+    """Return a text, or its beginning if it has more characters than that."""
+    return text if len(text) <= characters else f"{text[:characters]}…"
+
+
 def _differing(before: Json, after: Json) -> Iterator[str]:
     """Yield the names of attributes whose values differ as JSON: to Python, 1 and true are equal."""
     for name in sorted({*before, *after}):
