@@ -100,12 +100,15 @@ class Diffs:
         self._summaries = summaries
         self._rebased = 0
 
-    async def page(self, before: Snapshot, after: Snapshot, window: Window[str]) -> Page[PriceDiff]:
-        """Return a page of the differences, in sku order. Raises `SnapshotExpired`, `Corrupt`, `UnknownFormat`."""
+    async def page(self, before: Snapshot, after: Snapshot, window: Window[str], sku_prefix: str) -> Page[PriceDiff]:
+        """Return a page of the differences of skus with a prefix, in sku order.
+
+        Raises `SnapshotExpired`, `Corrupt`, `UnknownFormat`.
+        """
 
         async def read(manifests: Sequence[Snapshot]) -> list[PriceDiff]:
             old, new = manifests
-            return await self._store.differ.page(old, new, window.size + 1, above=window.after)
+            return await self._store.differ.page(old, new, window.size + 1, above=window.after, sku_prefix=sku_prefix)
 
         return window.page(await self._reader.read_many([before, after], read))
 
@@ -118,8 +121,8 @@ class Diffs:
 
         return await self._reader.read_many([before, after], read)
 
-    def statistics(self, before: Snapshot, after: Snapshot) -> SharedStatistics:
-        """Return the statistics of the changes of amounts, which are read on first use.
+    def statistics(self, before: Snapshot, after: Snapshot, sku_prefix: str) -> SharedStatistics:
+        """Return the statistics of the differences of skus with a prefix, which are read on first use.
 
         Reading raises `ScanLimit`, `SnapshotExpired`, `Corrupt`, `UnknownFormat`.
         """
@@ -127,7 +130,7 @@ class Diffs:
         async def read(largest: int) -> DiffStatistics:
             async def measure(manifests: Sequence[Snapshot]) -> DiffStatistics:
                 old, new = manifests
-                return await self._store.differ.statistics(old, new, largest)
+                return await self._store.differ.statistics(old, new, largest, sku_prefix=sku_prefix)
 
             return await self._reader.read_many([before, after], measure)
 

@@ -97,6 +97,7 @@ from storage.prices.selection import (
     PriceOrder,
     Selection,
     SortPosition,
+    check_sku_prefix,
 )
 from storage.releases.errors import ReleaseForbidden, ReleaseRefused
 from storage.store import Store
@@ -229,6 +230,7 @@ __all__ = [
     "Unavailable",
     "VersionNotReached",
     "check_name",
+    "check_sku_prefix",
     "explain",
     "find_exposures",
     "is_api_key",

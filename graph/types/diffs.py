@@ -14,7 +14,7 @@ from graph.types.gates import DiffSummary
 from graph.types.prices import Price, VersionedPrice, versioned
 from loaders import SharedStatistics
 from storage import ChangeBucket as StoredChangeBucket
-from storage import ChangeKind
+from storage import ChangeKind, check_sku_prefix
 from storage import DiffSummary as StoredDiffSummary
 from storage import PriceDiff as StoredPriceDiff
 
@@ -88,7 +88,8 @@ class PriceDiffConnection(Connection[PriceDiff]):
     statistics: strawberry.Private[SharedStatistics]
 
     @strawberry.field(
-        description="The number of prices that were added, removed, changed and left unchanged.",
+        description="The number of prices that were added, removed, changed and left unchanged, in the whole list: "
+        "`skuPrefix` does not narrow it.",
         graphql_type=DiffSummary,
     )
     @as_parent
@@ -121,24 +122,36 @@ class PriceDiffConnection(Connection[PriceDiff]):
 
 
 async def diff_page(
-    context: Context, price_list: str, versions: tuple[int, int], first: int | None, after: str | None
+    context: Context,
+    price_list: str,
+    versions: tuple[int, int],
+    sku_prefix: str,
+    first: int | None,
+    after: str | None,
 ) -> PriceDiffConnection:
-    """Return a page of the differences between two versions. Raises `SnapshotNotFound`, `SnapshotExpired`."""
-    window = cursors.diff_window(versions, first, after)
+    """Return a page of the differences between two versions, of skus with a prefix.
+
+    Raises `InvalidArgument`, `SnapshotNotFound`, `SnapshotExpired`.
+    """
+    check_sku_prefix(sku_prefix, ("skuPrefix",))
+    window = cursors.diff_window(versions, sku_prefix, first, after)
     view, diffs = context.loaders.view, context.loaders.diffs
     old, new = await view.version(price_list, versions[0]), await view.version(price_list, versions[1])
+    statistics = diffs.statistics(old, new, sku_prefix)
 
     async def summary() -> StoredDiffSummary:
         return await diffs.summary(old, new)
 
     async def count() -> int:
+        if sku_prefix:
+            return (await statistics.get()).differences
         counted = await summary()
         return counted.added + counted.removed + counted.changed
 
     return PriceDiffConnection(
-        page=await diffs.page(old, new, window),
-        cursor=lambda diff: cursors.encode(cursors.DiffCursor(*versions, diff.sku)),
+        page=await diffs.page(old, new, window, sku_prefix),
+        cursor=lambda diff: cursors.encode(cursors.DiffCursor(*versions, diff.sku, len(sku_prefix))),
         count=count,
         summarize=summary,
-        statistics=diffs.statistics(old, new),
+        statistics=statistics,
     )

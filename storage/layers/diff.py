@@ -20,7 +20,7 @@ from storage.layers.merge import NO_ROWS, Rows, Segment, Segments, merged
 from storage.layers.price_diff import DiffStatistics, PriceDiff, price_diffs
 from storage.layers.reader import LayerReader
 from storage.layers.row_allowance import MAX_SCAN, RowAllowance
-from storage.prices.sku_range import ALL_SKUS, SkuRange
+from storage.prices.sku_range import ALL_SKUS, SkuRange, sku_range_of_prefix
 
 MAX_CONCURRENT_DIFFS = 4
 """Comparisons that run at once in a process; others wait."""
@@ -41,13 +41,15 @@ class VersionDiffer:
         self.slots = asyncio.Semaphore(MAX_CONCURRENT_DIFFS)
         """Limits the comparisons that requests start; those of batches do not wait."""
 
-    async def page(self, before: Snapshot, after: Snapshot, limit: int, *, above: str | None = None) -> list[PriceDiff]:
-        """Return up to `limit` differences in sku order, of skus greater than `above`.
+    async def page(
+        self, before: Snapshot, after: Snapshot, limit: int, *, above: str | None = None, sku_prefix: str = ""
+    ) -> list[PriceDiff]:
+        """Return up to `limit` differences in sku order, of skus with a prefix that are greater than `above`.
 
         Raises `LayerGone`, `Corrupt`, `UnknownFormat`.
         """
         found: list[Change] = []
-        sku_range = ALL_SKUS if above is None else ALL_SKUS.above(above)
+        sku_range = sku_range_of_prefix(sku_prefix).between(above, None)
         async with self.slots, aclosing(self.changes(before.layers, after.layers, sku_range)) as changes:
             async for run in changes:
                 found += run
@@ -55,24 +57,28 @@ class VersionDiffer:
                     break
         return price_diffs(found[:limit], before, after)
 
-    async def statistics(self, before: Snapshot, after: Snapshot, largest: int) -> DiffStatistics:
-        """Measure the changes of amounts, and return up to `largest` of them.
+    async def statistics(
+        self, before: Snapshot, after: Snapshot, largest: int, *, sku_prefix: str = ""
+    ) -> DiffStatistics:
+        """Count and measure the differences of skus with a prefix, and return up to `largest` changes of amounts.
 
         Raises `ScanLimit`, `LayerGone`, `Corrupt`, `UnknownFormat`.
         """
         refusal = ScanLimit(
-            f"`largest` and `distribution` would compare more than {self._max_rows} rows of the versions "
-            f"{before.version} and {after.version} of {after.price_list!r}, the limit of a request. Page through the "
-            "differences instead."
+            "The statistics of all differences, and their number with a `skuPrefix`, would compare more than "
+            f"{self._max_rows} rows of the versions {before.version} and {after.version} of {after.price_list!r}, the "
+            "limit of a request. Narrow them with a longer `skuPrefix`, or page through the differences."
         )
-        found, spend = AmountChanges(largest), RowAllowance(self._max_rows, refusal).spend
-        async with self.slots, aclosing(self.changes(before.layers, after.layers, spend=spend)) as changes:
+        found, differences, spend = AmountChanges(largest), 0, RowAllowance(self._max_rows, refusal).spend
+        reading = self.changes(before.layers, after.layers, sku_range_of_prefix(sku_prefix), spend)
+        async with self.slots, aclosing(reading) as changes:
             async for run in changes:
+                differences += len(run)
                 for number, change in enumerate(run, 1):
                     found.add(change)
                     if not number % CHANGES_PER_STEP:
                         await yield_to_loop()
-        return DiffStatistics(price_diffs(found.largest(), before, after), found.distribution())
+        return DiffStatistics(differences, price_diffs(found.largest(), before, after), found.distribution())
 
     async def summary(self, before: Snapshot, after: Snapshot) -> DiffSummary:
         """Count the differences. Raises `LayerGone`, `Corrupt`, `UnknownFormat`."""
@@ -136,7 +142,7 @@ class VersionDiffer:
             async for pair in self._one_side(stacks, sku_range):
                 yield pair
             return
-        equal = await _common_hashes(*(stack[-1].directory for stack in stacks))
+        equal = await _common_hashes([stack[-1].directory for stack in stacks], sku_range)
         left, right = (_Side(self._layer_reader, stack, sku_range, equal) for stack in stacks)
         try:
             while not (left.is_finished and right.is_finished):
@@ -247,12 +253,13 @@ async def _skip_equal(left: _Side, right: _Side) -> bool:
     return True
 
 
-async def _common_hashes(one: Directory, other: Directory) -> set[bytes]:
-    """Return the hashes of the blocks that two layers have in common."""
+async def _common_hashes(directories: Sequence[Directory], sku_range: SkuRange) -> set[bytes]:
+    """Return the hashes of the blocks within a range that two layers have in common."""
     hashes = [set[bytes](), set[bytes]()]
-    for found, directory in zip(hashes, (one, other), strict=True):
-        for start in range(0, len(directory), PAGE_BLOCKS):
-            found.update(map(directory.hash, range(start, min(start + PAGE_BLOCKS, len(directory)))))
+    for found, directory in zip(hashes, directories, strict=True):
+        indexes = directory.indexes(sku_range)
+        for start in range(indexes.start, indexes.stop, PAGE_BLOCKS):
+            found.update(map(directory.hash, range(start, min(start + PAGE_BLOCKS, indexes.stop))))
             await yield_to_loop()
     return hashes[0] & hashes[1]
 

@@ -37,8 +37,12 @@ class PriceDiff:
 
 @dataclass(frozen=True, slots=True)
 class DiffStatistics:
-    """The changes of amounts between two versions: the `largest`, and how many there are of each size, in percent."""
+    """The number of `differences` between two versions, and the changes of amounts among them.
 
+    Of these, the `largest` in percent, and the `distribution` by their size.
+    """
+
+    differences: int
     largest: Sequence[PriceDiff]
     distribution: Sequence[ChangeBucket]
 

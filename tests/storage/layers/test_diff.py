@@ -40,10 +40,12 @@ def expected(before: Prices, after: Prices) -> list[Change]:
     ]
 
 
-async def walk(differ: VersionDiffer, before: Snapshot, after: Snapshot, size: int) -> list[PriceDiff]:
+async def walk(
+    differ: VersionDiffer, before: Snapshot, after: Snapshot, size: int, sku_prefix: str = ""
+) -> list[PriceDiff]:
     """Return all differences, read page by page."""
     found: list[PriceDiff] = []
-    while page := await differ.page(before, after, size, above=found[-1].sku if found else None):
+    while page := await differ.page(before, after, size, above=found[-1].sku if found else None, sku_prefix=sku_prefix):
         assert len(page) <= size
         found += page
     return found
@@ -78,10 +80,11 @@ async def test_the_diff_of_any_two_versions_equals_that_of_dictionaries(
     st.lists(LAYER, max_size=2),
     BLOCK_ROWS,
     st.integers(1, 5),
+    st.text("abc", max_size=2),
 )
 @settings(max_examples=200)
 async def test_the_diff_of_layers_equals_that_of_dictionaries(
-    old: list[Rows], new: list[Rows], shared: list[Rows], block_rows: int, page: int
+    old: list[Rows], new: list[Rows], shared: list[Rows], block_rows: int, page: int, prefix: str
 ) -> None:
     old, new = old or ([] if shared else [{}]), new or ([] if shared else [{}])
     memory = MemoryLayers()
@@ -101,6 +104,12 @@ async def test_the_diff_of_layers_equals_that_of_dictionaries(
     by_percent = sorted(amounts, key=lambda sku: (-abs(Fraction(amounts[sku][1]) / Fraction(amounts[sku][0]) - 1), sku))
     assert list(statistics.largest) == [each for sku in by_percent[:page] for each in found if each.sku == sku]
     assert sum(bucket.count for bucket in statistics.distribution) == len(amounts)
+    assert statistics.differences == len(changed)
+    with_prefix = [each for each in found if each.sku.startswith(prefix)]
+    assert await walk(differ, before, after, page, prefix) == with_prefix
+    statistics = await differ.statistics(before, after, page, sku_prefix=prefix)
+    assert statistics.differences == len(with_prefix)
+    assert [each.sku for each in statistics.largest] == [sku for sku in by_percent if sku.startswith(prefix)][:page]
     counts = await differ.summary(before, after)
     assert (counts.added, counts.removed) == (len(other.keys() - one.keys()), len(one.keys() - other.keys()))
     assert counts.changed == len(changed) - counts.added - counts.removed
@@ -216,3 +225,15 @@ async def test_statistics_compare_no_more_rows_than_the_limit_and_none_of_blocks
     assert memory.rows_fetched() < 2 * len(rows)
     unlimited = await VersionDiffer(memory.reader()).statistics(versions[0], versions[2], 0)
     assert sum(bucket.count for bucket in unlimited.distribution) == 10_000
+
+
+async def test_of_a_prefix_only_the_blocks_that_may_have_its_skus_are_read() -> None:
+    memory = MemoryLayers()
+    rows = {f"s{number:05}": encode_row("1.00", "EUR") for number in range(20_000)}
+    layers = [memory.add(dict.fromkeys(rows, encode_row(amount, "EUR"))) for amount in ("1.00", "2.00", "3.00")]
+    for before, after in ((layers[:1], layers[1:2]), (layers[:1], [layers[2], layers[0]])):
+        one, other, differ = version_of(before, 20_000), version_of(after, 20_000), VersionDiffer(memory.reader(), 600)
+        memory.fetched.clear()
+        assert len(await differ.page(one, other, 100, sku_prefix="s0250")) == 10
+        assert (await differ.statistics(one, other, 5, sku_prefix="s0250")).differences == 10
+        assert memory.rows_fetched() < 2000
