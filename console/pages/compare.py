@@ -12,7 +12,7 @@ from console.frame.paths import batch_path, compare_path
 from console.frame.visit import Visit
 from console.pages.compare_bar import VersionBar, newest_pair, parse_version
 from console.pages.compare_table import DIFF_FIELDS, DifferencePages, difference_table
-from console.widgets.parts import Text, badge, empty, fact, facts, link, notice, section, show_error, time_fact
+from console.widgets.parts import Text, empty, fact, facts, link, notice, section, show_error, time_fact
 
 VERSIONS = """
 query ConsoleVersions($name: ID!, $first: Int!) {
@@ -38,6 +38,7 @@ CHANGES = f"""
 query ConsoleChanges($name: ID!, $from: Int!, $to: Int!, $prefix: String) {{
   priceList(name: $name) {{
     diff(from: $from, to: $to, skuPrefix: $prefix, first: 1) {{
+      totalCount
       largest(first: 20) {{ {DIFF_FIELDS} }}
       distribution {{ from to count }}
     }}
@@ -86,36 +87,41 @@ class Comparison:
         found = await self._visit.api.query(COMPARISON, **self._range)
         self._current = found["priceList"]["currentVersion"]
         self._show_sides(found["before"], found["after"])
-        self._show_summary(found["priceList"]["diff"]["summary"])
+        summary = found["priceList"]["diff"]["summary"]
+        self._show_summary(summary)
         self._statistics = ui.element("div")
         with self._statistics:
             Text("p", "Counting the changes …").classes("pending")
-        await DifferencePages(self._visit, self._range, self._prefix).build()
+        self._pages = DifferencePages(self._visit, self._range, self._prefix)
+        await self._pages.build()
+        if not self._prefix:
+            self._pages.show_count(summary["added"] + summary["removed"] + summary["changed"])
         ui.timer(0.05, self._show_statistics, once=True)
         self._show_publications()
 
     def _show_sides(self, before: Json, after: Json) -> None:
-        with ui.element("div").classes("columns"):
+        with ui.element("div").classes("columns sides"):
             self._show_side("From", before)
             self._show_side("To", after)
 
     def _show_side(self, title: str, snapshot: Json) -> None:
         version, batch = snapshot["version"], snapshot["batch"]
-        with section(f"{title} version {version}"):
+        with section(f"{title} version {version}"), facts():
             if version == self._current:
-                badge("current", "good")
+                fact("State", "current", tone="good")
             elif snapshot["state"] != "PUBLISHED":
-                badge("never published", "warn")
-            with facts():
-                fact("Label", snapshot["label"] or "none", tone="" if snapshot["label"] else "muted")
-                time_fact(self._visit.viewer, "Published", snapshot["publishedAt"])
-                fact("Prices", f"{snapshot['size']:,}")
-                if batch:
-                    with ui.element("div"):
-                        Text("dt", "Sent by")
-                        with ui.element("dd"):
-                            Text("span", batch["submittedBy"])
-                            link("its batch", batch_path(batch["id"])).classes("note")
+                fact("State", "never published", tone="warn")
+            else:
+                fact("State", "not current", tone="muted")
+            fact("Label", snapshot["label"] or "none", tone="" if snapshot["label"] else "muted")
+            time_fact(self._visit.viewer, "Published", snapshot["publishedAt"])
+            fact("Prices", f"{snapshot['size']:,}")
+            if batch:
+                with ui.element("div"):
+                    Text("dt", "Sent by")
+                    with ui.element("dd"):
+                        Text("span", batch["submittedBy"])
+                        link("its batch", batch_path(batch["id"])).classes("note")
 
     def _show_summary(self, summary: Json) -> None:
         with section("Summary", note="of all skus" if self._prefix else ""), facts():
@@ -133,6 +139,7 @@ class Comparison:
                 show_error(error)
             return
         diff = found["priceList"]["diff"]
+        self._pages.show_count(diff["totalCount"])
         falls, rises = totals(diff["distribution"])
         self._statistics.clear()
         with self._statistics:

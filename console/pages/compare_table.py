@@ -24,11 +24,6 @@ query ConsoleDifferences($name: ID!, $from: Int!, $to: Int!, $prefix: String, $f
   }}
 }}"""
 
-COUNT = """
-query ConsoleDifferenceCount($name: ID!, $from: Int!, $to: Int!, $prefix: String) {
-  priceList(name: $name) { diff(from: $from, to: $to, skuPrefix: $prefix, first: 1) { totalCount } }
-}"""
-
 PAGE_SIZE = 100
 """Differences of a page."""
 
@@ -81,7 +76,6 @@ class DifferencePages:
                 self._position = Text("span", "").classes("note")
                 self._position.props["aria-live"] = "polite"
         await self._show(self._cursors)
-        ui.timer(0.05, self._read_count, once=True)
 
     async def _show_next(self) -> None:
         await self._turn([*self._cursors, self._next])
@@ -117,12 +111,9 @@ class DifferencePages:
         self._last = self._first + len(diff["nodes"]) - 1
         self._show_position()
 
-    async def _read_count(self) -> None:
-        try:
-            found = await self._visit.api.query(COUNT, **self._versions, prefix=self._prefix)
-        except ApiError:  # too many to count; they can be paged through all the same
-            return
-        self._count = found["priceList"]["diff"]["totalCount"]
+    def show_count(self, count: int) -> None:
+        """Show how many differences there are on all pages, once that is known."""
+        self._count = count
         self._show_position()
 
     def _show_position(self) -> None:
