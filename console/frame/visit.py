@@ -29,6 +29,10 @@ class Visit:
         """Whether to offer rollbacks, pins, reviews and schedules of a price list."""
         return self.caller.may(Scope.SNAPSHOTS_OPERATE, price_list)
 
+    def works_on(self, price_list: str) -> bool:
+        """Whether the caller sees pins, batches, events and what is unpublished of a price list."""
+        return self.may_operate(price_list) or self.caller.may(Scope.BATCHES_WRITE, price_list)
+
     def follow(self, react: Callable[[Json | None], None]) -> None:
         """Call `react` in this page with each publication while the page is open; with None if some may be missed."""
         client = ui.context.client

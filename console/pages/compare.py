@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import Query
 from nicegui import ui
 
+from console.actions.rollback import rollback_dialog
 from console.charts.histogram import histogram, totals
 from console.client import Json
 from console.client.errors import ApiError
@@ -12,6 +13,7 @@ from console.frame.paths import batch_path, compare_path
 from console.frame.visit import Visit
 from console.pages.compare_bar import VersionBar, newest_pair, parse_version
 from console.pages.compare_table import DIFF_FIELDS, DifferencePages, difference_table
+from console.widgets.dialogs import action_button
 from console.widgets.parts import Text, empty, fact, facts, link, notice, section, show_error, time_fact
 
 VERSIONS = """
@@ -24,7 +26,7 @@ query ConsoleVersions($name: ID!, $first: Int!) {
 }"""
 
 COMPARISON = """
-query ConsoleComparison($name: ID!, $from: Int!, $to: Int!) {
+query ConsoleComparison($name: ID!, $from: Int!, $to: Int!, $works: Boolean!) {
   before: snapshot(priceList: $name, version: $from) { ...side }
   after: snapshot(priceList: $name, version: $to) { ...side }
   priceList(name: $name) {
@@ -32,7 +34,7 @@ query ConsoleComparison($name: ID!, $from: Int!, $to: Int!) {
     diff(from: $from, to: $to, first: 1) { summary { added removed changed unchanged } }
   }
 }
-fragment side on Snapshot { version label size state createdAt publishedAt batch { id submittedBy } }"""
+fragment side on Snapshot { version label size state createdAt publishedAt batch @include(if: $works) { id submittedBy } }"""
 
 CHANGES = f"""
 query ConsoleChanges($name: ID!, $from: Int!, $to: Int!, $prefix: String) {{
@@ -84,7 +86,7 @@ class Comparison:
 
     async def build(self) -> None:
         """Show the comparison; the statistics, which may take longer, once the rest is there. Raises `ApiError`."""
-        found = await self._visit.api.query(COMPARISON, **self._range)
+        found = await self._visit.api.query(COMPARISON, **self._range, works=self._visit.works_on(self._name))
         self._current = found["priceList"]["currentVersion"]
         self._show_sides(found["before"], found["after"])
         summary = found["priceList"]["diff"]["summary"]
@@ -105,23 +107,21 @@ class Comparison:
             self._show_side("To", after)
 
     def _show_side(self, title: str, snapshot: Json) -> None:
-        version, batch = snapshot["version"], snapshot["batch"]
-        with section(f"{title} version {version}"), facts():
-            if version == self._current:
-                fact("State", "current", tone="good")
-            elif snapshot["state"] != "PUBLISHED":
-                fact("State", "never published", tone="warn")
-            else:
-                fact("State", "not current", tone="muted")
-            fact("Label", snapshot["label"] or "none", tone="" if snapshot["label"] else "muted")
-            time_fact(self._visit.viewer, "Published", snapshot["publishedAt"])
-            fact("Prices", f"{snapshot['size']:,}")
-            if batch:
-                with ui.element("div"):
-                    Text("dt", "Sent by")
-                    with ui.element("dd"):
-                        Text("span", batch["submittedBy"])
-                        link("its batch", batch_path(batch["id"])).classes("note")
+        version, batch = snapshot["version"], snapshot.get("batch")
+        is_current, is_published = version == self._current, snapshot["state"] == "PUBLISHED"
+        with section(f"{title} version {version}"):
+            with facts():
+                if is_current:
+                    fact("State", "current", tone="good")
+                else:
+                    fact("State", "not current" if is_published else "never published", tone="muted")
+                fact("Label", snapshot["label"] or "none", tone="" if snapshot["label"] else "muted")
+                time_fact(self._visit.viewer, "Published", snapshot["publishedAt"])
+                fact("Prices", f"{snapshot['size']:,}")
+                if batch:
+                    _batch_fact(batch)
+            if is_published and not is_current and self._visit.may_operate(self._name):
+                action_button(f"Roll back to version {version}", rollback_dialog(self._visit, self._name, version))
 
     def _show_summary(self, summary: Json) -> None:
         with section("Summary", note="of all skus" if self._prefix else ""), facts():
@@ -163,3 +163,11 @@ class Comparison:
                 ui.notify(f"Version {self._current} is current now.", type="info", timeout=0, close_button="OK")
 
         self._visit.follow(react)
+
+
+def _batch_fact(batch: Json) -> None:
+    with ui.element("div"):
+        Text("dt", "Sent by")
+        with ui.element("dd"):
+            Text("span", batch["submittedBy"])
+            link("its batch", batch_path(batch["id"])).classes("note")

@@ -11,13 +11,14 @@ from console.client import Json
 from console.frame.paths import compare_path
 from console.frame.viewer import Viewer, parse_instant, utc
 from console.frame.visit import Visit
+from console.widgets.events import event_text
 from console.widgets.prices import change_cell, price_cell, shortened
 from console.widgets.tables import Column, cell, table, time_cell
 
 EVENTS = """
 query ConsoleMoves($name: ID!, $after: String) {
   events(priceList: $name, first: 1000, after: $after) {
-    nodes { kind at by reason fromVersion toVersion }
+    nodes { kind at by reason version fromVersion toVersion }
     pageInfo { hasNextPage endCursor }
   }
 }"""
@@ -30,8 +31,6 @@ MAX_EVENT_PAGES = 3
 
 MAX_LABEL_CHARACTERS = 60
 """Characters of a label that are shown; all of it is shown on hover."""
-
-_DEEDS = {"ROLLED_BACK": "rolled back", "PINNED": "pinned", "UNPINNED": "unpinned", "APPROVED": "approved"}
 
 COLUMNS = (
     Column("from", "From"),
@@ -64,10 +63,11 @@ class Origins:
 
 
 async def read_origins(visit: Visit, name: str, periods: Sequence[Json]) -> Origins:
-    """Return where periods come from. Raises `ApiError`."""
+    """Return where periods come from; to those who do not work on the list, the labels alone. Raises `ApiError`."""
     if not periods:
         return Origins([], {})
-    return Origins(await _read_moves(visit, name, periods[0]["from"]), await _read_labels(visit, name, periods))
+    moves = await _read_moves(visit, name, periods[0]["from"]) if visit.works_on(name) else []
+    return Origins(moves, await _read_labels(visit, name, periods))
 
 
 async def _read_moves(visit: Visit, name: str, since: str) -> list[Json]:
@@ -119,9 +119,13 @@ def _row(viewer: Viewer, name: str, sku: str, before: Json | None, period: Json,
             note=shortened(origins.labels.get(version) or "", MAX_LABEL_CHARACTERS) or None,
             note_title=origins.labels.get(version),
         ),
-        "by": cell(event.get("by") or "", note=_DEEDS.get(event.get("kind", ""))),
+        "by": cell(event.get("by") or "", note=_deed(event)),
         "reason": cell(event.get("reason") or ""),
     }
+
+
+def _deed(event: Json) -> str | None:
+    return event_text(event) if event and event["kind"] != "PUBLISHED" else None
 
 
 def period_table(rows: list[Json]) -> ui.table:

@@ -14,7 +14,8 @@ PAGE_SIZE = 50
 # One slot for all columns: what a cell is follows from what it has. Texts are never read as HTML.
 _CELL = """
 <q-td :props="props">
-  <div class="cell" v-for="cell in [props.row[props.col.name] ?? {}]" :class="cell.text || cell.spark ? '' : 'blank'">
+  <div class="cell" v-for="cell in [props.row[props.col.name] ?? {}]"
+    :class="cell.text || cell.spark || cell.actions ? '' : 'blank'">
     <span class="cell-label" aria-hidden="true">{{ props.col.label }}</span>
     <div>
       <svg v-if="cell.spark" class="spark" viewBox="0 0 100 24" preserveAspectRatio="none" role="img"
@@ -24,6 +25,9 @@ _CELL = """
         <span v-else :title="cell.title">{{ cell.text }}</span>
       </span>
       <span v-if="cell.note" class="note" :title="cell.noteTitle">{{ cell.note }}</span>
+      <q-btn v-for="action in cell.actions" :key="action.name" class="row-action" flat dense no-caps
+        :label="action.label" :aria-label="action.title"
+        @click="() => $parent.$emit('act', { action: action.name, key: props.key })" />
     </div>
   </div>
 </q-td>
@@ -69,6 +73,14 @@ def cell(
     fields = {"text": str(text), "href": href, "title": title, "tone": tone, "sort": sort}
     fields |= {"note": note, "noteTitle": note_title, "spark": spark}
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def actions_cell(*actions: Json) -> Json:
+    """Return a cell with buttons, each with its `name`, `label`, and a `title` that names the row for screen readers.
+
+    The table emits `act` with the name as `action`, and the `key` of the row.
+    """
+    return {"actions": list(actions)} if actions else {}
 
 
 def time_cell(viewer: Viewer, instant: str | None) -> Json:

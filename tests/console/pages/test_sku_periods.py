@@ -19,14 +19,26 @@ def period(minute: int, version: int, shown: Json | None) -> Json:
 
 
 def event(minute: int, version: int, kind: str = "PUBLISHED", by: str = "erp") -> Json:
-    return {"kind": kind, "at": at(minute), "by": by, "reason": "wrong", "fromVersion": 0, "toVersion": version}
+    return {
+        "version": version,
+        "kind": kind,
+        "at": at(minute),
+        "by": by,
+        "reason": "wrong",
+        "fromVersion": 2,
+        "toVersion": version,
+    }
 
 
 def test_a_period_is_led_back_to_the_event_that_began_it() -> None:
     origins = Origins([event(1, 1), event(2, 2), event(3, 1, "ROLLED_BACK", "ops")], {1: "first", 2: "second"})
     shown = [period(1, 1, price("1")), period(2, 2, price("2")), period(3, 1, price("1"))]
     newest, middle, oldest = period_rows(VIEWER, "retail", "A", shown, origins)
-    assert (newest["by"]["text"], newest["by"]["note"], newest["reason"]["text"]) == ("ops", "rolled back", "wrong")
+    assert (newest["by"]["text"], newest["by"]["note"], newest["reason"]["text"]) == (
+        "ops",
+        "Rolled back from version 2 to 1",
+        "wrong",
+    )
     assert (newest["change"]["text"], middle["change"]["text"]) == ("▼ -50.00 %", "▲ +100.00 %")
     assert newest["version"]["href"] == "/lists/retail/compare?from=2&to=1&prefix=A"
     assert (middle["by"]["text"], middle["version"]["note"]) == ("erp", "second")

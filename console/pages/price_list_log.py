@@ -1,0 +1,59 @@
+"""The audit log of a price list, on its page."""
+
+from console.client import Json
+from console.frame.paths import batch_path, release_path
+from console.frame.visit import Visit
+from console.widgets.events import event_text
+from console.widgets.paged import PagedTable
+from console.widgets.tables import Column, cell, time_cell
+
+EVENTS = """
+query ConsoleEvents($name: ID!, $first: Int!, $after: String) {
+  events(priceList: $name, first: $first, after: $after) {
+    nodes { id kind at by reason fromVersion toVersion version release batch { id label } }
+    totalCount
+    pageInfo { hasNextPage endCursor }
+  }
+}"""
+
+PAGE_SIZE = 20
+"""Events of a page of the table."""
+
+COLUMNS = (
+    Column("at", "When"),
+    Column("what", "What"),
+    Column("by", "Who"),
+    Column("reason", "Reason"),
+    Column("batch", "Batch"),
+    Column("release", "Release"),
+)
+
+
+def log_table(visit: Visit, name: str) -> PagedTable:
+    """Show the audit log of a list, newest first."""
+
+    async def read(first: int, after: str | None) -> Json:
+        data = await visit.api.query(EVENTS, name=name, first=first, after=after)
+        events: Json = data["events"]
+        return events
+
+    def rows(page: Json) -> list[Json]:
+        return [event_row(visit, each) for each in page["nodes"]]
+
+    return PagedTable(
+        "Audit log", COLUMNS, read, rows, key="id", page_size=PAGE_SIZE, nothing="Nothing has happened yet."
+    )
+
+
+def event_row(visit: Visit, event: Json) -> Json:
+    """Return the row of an event."""
+    batch, release = event["batch"], event["release"]
+    return {
+        "id": event["id"],
+        "at": time_cell(visit.viewer, event["at"]),
+        "what": cell(event_text(event)),
+        "by": cell(event["by"]),
+        "reason": cell(event["reason"] or ""),
+        "batch": cell(batch["label"] or "batch", href=batch_path(batch["id"])) if batch else cell(),
+        "release": cell("release", href=release_path(release)) if release else cell(),
+    }
