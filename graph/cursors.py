@@ -57,11 +57,15 @@ class SelectionCursor(msgspec.Struct, array_like=True, tag="selection"):
 
 
 class DiffCursor(msgspec.Struct, array_like=True, tag="diff"):
-    """A position in the differences between two versions, in sku order."""
+    """A position in the differences between two versions, in sku order.
+
+    The sku begins with the prefix of the diff, so the length of the prefix identifies it.
+    """
 
     before: Number
     after: Number
     sku: str
+    prefix_length: int = 0
 
 
 class NameCursor(msgspec.Struct, array_like=True, tag="name"):
@@ -176,14 +180,18 @@ def selection_window(
     return _window(first, last, position(after, "after"), position(before, "before"))
 
 
-def diff_window(versions: tuple[int, int], first: int | None, after: str | None) -> Window[str]:
-    """Return the requested window of a diff. Raises `InvalidArgument` for a cursor of another diff."""
+def diff_window(versions: tuple[int, int], sku_prefix: str, first: int | None, after: str | None) -> Window[str]:
+    """Return the requested window of a diff. Raises `InvalidArgument` for a cursor of another diff or prefix."""
     cursor = decode(after, DiffCursor, "after")
     if cursor is not None and (cursor.before, cursor.after) != versions:
         raise InvalidArgument(
             f"`after` is a cursor of the diff from version {cursor.before} to {cursor.after}. Use it with the same "
             "versions.",
             path=("after",),
+        )
+    if cursor is not None and (cursor.prefix_length, cursor.sku[: len(sku_prefix)]) != (len(sku_prefix), sku_prefix):
+        raise InvalidArgument(
+            "`after` is a cursor of another prefix. Use it with the same `skuPrefix`.", path=("after",)
         )
     return Window(page_size(first, DEFAULT_PRICE_PAGE_SIZE), cursor.sku if cursor else None)
 

@@ -1,6 +1,7 @@
 """The read path of a request: a view that fixes the version of each list, loaders that batch by key, and caches."""
 
 from loaders.cache.version_cache import VersionCache
+from loaders.diffs import SharedStatistics
 from loaders.heartbeat import Heartbeat
 from loaders.lru import LRU
 from loaders.min_versions import MinVersions
@@ -26,6 +27,7 @@ __all__ = [
     "PointerCache",
     "Preloader",
     "PriceLoader",
+    "SharedStatistics",
     "SingleFlight",
     "VersionCache",
     "View",

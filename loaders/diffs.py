@@ -1,5 +1,6 @@
-"""Diffs of two versions: pages of differences, and summaries that are counted once per process."""
+"""Diffs of two versions: pages of differences, statistics, and summaries that are counted once per process."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
@@ -7,7 +8,7 @@ from loaders.cache.version_reader import VersionReader
 from loaders.lru import LRU
 from loaders.pages import Page, Window
 from loaders.single_flight import SingleFlight
-from storage import Batch, DiffSummary, PriceDiff, ScanLimit, Snapshot, Store
+from storage import Batch, DiffStatistics, DiffSummary, PriceDiff, ScanLimit, Snapshot, Store
 
 MAX_CACHED_SUMMARIES = 1000
 """Summaries that a process caches. Versions are immutable, so a summary never becomes stale."""
@@ -65,6 +66,31 @@ async def _count(store: Store, before: Snapshot, after: Snapshot) -> DiffSummary
     return await store.differ.summary(before, after)
 
 
+class SharedStatistics:
+    """The statistics of one diff, for all fields that show them: one pass over the differences serves them together.
+
+    `read` makes a pass that keeps a number of the largest changes: as many as the fields request.
+    """
+
+    def __init__(self, read: Callable[[int], Awaitable[DiffStatistics]]) -> None:
+        self._read = read
+        self._reading = asyncio.Lock()
+        self._requested = 0
+        self._kept = -1
+        self._statistics: DiffStatistics | None = None
+
+    async def get(self, largest: int = 0) -> DiffStatistics:
+        """Return statistics with at least the `largest` changes. Raises the errors of `read`."""
+        self._requested = max(self._requested, largest)
+        async with self._reading:
+            if self._statistics is None or self._kept < largest:
+                await asyncio.sleep(0)  # the other fields of the selection begin, and request theirs
+                kept = self._requested
+                self._statistics = await self._read(kept)
+                self._kept = kept
+            return self._statistics
+
+
 class Diffs:
     """Reads the differences between versions for one request."""
 
@@ -74,12 +100,15 @@ class Diffs:
         self._summaries = summaries
         self._rebased = 0
 
-    async def page(self, before: Snapshot, after: Snapshot, window: Window[str]) -> Page[PriceDiff]:
-        """Return a page of the differences, in sku order. Raises `SnapshotExpired`, `Corrupt`, `UnknownFormat`."""
+    async def page(self, before: Snapshot, after: Snapshot, window: Window[str], sku_prefix: str) -> Page[PriceDiff]:
+        """Return a page of the differences of skus with a prefix, in sku order.
+
+        Raises `SnapshotExpired`, `Corrupt`, `UnknownFormat`.
+        """
 
         async def read(manifests: Sequence[Snapshot]) -> list[PriceDiff]:
             old, new = manifests
-            return await self._store.differ.page(old, new, window.size + 1, above=window.after)
+            return await self._store.differ.page(old, new, window.size + 1, above=window.after, sku_prefix=sku_prefix)
 
         return window.page(await self._reader.read_many([before, after], read))
 
@@ -91,6 +120,21 @@ class Diffs:
             return await self._summaries.find(self._store, old, new)
 
         return await self._reader.read_many([before, after], read)
+
+    def statistics(self, before: Snapshot, after: Snapshot, sku_prefix: str) -> SharedStatistics:
+        """Return the statistics of the differences of skus with a prefix, which are read on first use.
+
+        Reading raises `ScanLimit`, `SnapshotExpired`, `Corrupt`, `UnknownFormat`.
+        """
+
+        async def read(largest: int) -> DiffStatistics:
+            async def measure(manifests: Sequence[Snapshot]) -> DiffStatistics:
+                old, new = manifests
+                return await self._store.differ.statistics(old, new, largest, sku_prefix=sku_prefix)
+
+            return await self._reader.read_many([before, after], measure)
+
+        return SharedStatistics(read)
 
     async def rebased(self, batch: Batch, base: Snapshot | None) -> DiffSummary:
         """Return how many prices a sealed batch would change in a version.

@@ -61,11 +61,12 @@ from storage.files.errors import FileRefused
 from storage.files.json_array import leading_blocks
 from storage.files.price_file import MAX_FILE_BYTES, FileRows
 from storage.files.row_source import JsonRows, RowSource
+from storage.layers.amount_changes import CHANGE_BUCKETS, ChangeBucket
 from storage.layers.block_cache import DEFAULT_CACHE_BYTES, BlockCache
 from storage.layers.cached_layer import CachedLayer
-from storage.layers.diff import ChangeKind, PriceDiff
 from storage.layers.history import PriceVersion
 from storage.layers.memory_reader import MISSING, Found
+from storage.layers.price_diff import ChangeKind, DiffStatistics, PriceDiff
 from storage.layers.timeline import (
     MAX_LOOK_UPS,
     MAX_MOVES,
@@ -96,6 +97,7 @@ from storage.prices.selection import (
     PriceOrder,
     Selection,
     SortPosition,
+    check_sku_prefix,
 )
 from storage.releases.errors import ReleaseForbidden, ReleaseRefused
 from storage.store import Store
@@ -103,6 +105,7 @@ from storage.store import Store
 __all__ = [
     "ALL_LISTS",
     "BATCH_BOUNDS",
+    "CHANGE_BUCKETS",
     "DEFAULT_CACHE_BYTES",
     "DEFAULT_RETENTION",
     "DELETE_IDLE_HOURS",
@@ -154,9 +157,11 @@ __all__ = [
     "BlockCache",
     "Broken",
     "CachedLayer",
+    "ChangeBucket",
     "ChangeKind",
     "Corrupt",
     "DatabaseClock",
+    "DiffStatistics",
     "DiffSummary",
     "Due",
     "Event",
@@ -225,6 +230,7 @@ __all__ = [
     "Unavailable",
     "VersionNotReached",
     "check_name",
+    "check_sku_prefix",
     "explain",
     "find_exposures",
     "is_api_key",

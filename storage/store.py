@@ -48,7 +48,8 @@ from storage.layers.history import PriceHistory
 from storage.layers.memory_reader import MemoryReader
 from storage.layers.proof import LayerProver
 from storage.layers.reader import LayerReader
-from storage.layers.scan import MAX_SCAN, LayerScanner
+from storage.layers.row_allowance import MAX_SCAN
+from storage.layers.scan import LayerScanner
 from storage.layers.timeline import PriceTimelines
 from storage.layers.version_prices import MAX_CONCURRENT_LAYER_READS, LayerPriceReader
 from storage.layers.writer import LayerWriter
@@ -238,7 +239,7 @@ class Store:
         self._fetchers = {self.fetcher, query_fetcher}
         self.prover = LayerProver(self.layers_db, self.fetcher, self.block_cache)
         self.scanner = LayerScanner(self.query_reader, max_scan)
-        self.differ = VersionDiffer(self.layer_reader)
+        self.differ = VersionDiffer(self.layer_reader, max_scan)
 
     def _open_releases(self, turns: Turns) -> None:
         """Open what creates, publishes and discards releases."""

@@ -16,9 +16,12 @@ def compare_path(name: str, from_version: int, to_version: int, prefix: str = ""
     return f"{list_path(name)}/compare?{urlencode(query)}"
 
 
-def sku_path(name: str, sku: str) -> str:
-    """Return the path of a sku of a price list."""
-    return f"{list_path(name)}/sku?{urlencode({'sku': sku})}"
+def sku_path(name: str, sku: str, days: int | None = None) -> str:
+    """Return the path of a sku of a price list, with the prices of a number of days."""
+    query: dict[str, object] = {"sku": sku}
+    if days is not None:
+        query["days"] = days
+    return f"{list_path(name)}/sku?{urlencode(query)}"
 
 
 def review_path(name: str) -> str:

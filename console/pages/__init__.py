@@ -3,8 +3,10 @@
 from typing import NamedTuple
 
 from console.frame.frame import Build
+from console.pages.compare import compare_page
 from console.pages.overview import overview
 from console.pages.price_list import price_list
+from console.pages.sku import sku_page
 
 
 class Page(NamedTuple):
@@ -17,5 +19,7 @@ class Page(NamedTuple):
 PAGES = {
     "/": Page("Price lists", overview),
     "/lists/{name}": Page("{name}", price_list),
+    "/lists/{name}/compare": Page("{name}: compare versions", compare_page),
+    "/lists/{name}/sku": Page("{name}: {sku}", sku_page),
 }
 """The pages, by path."""

@@ -30,12 +30,12 @@ from graphql import (
 
 from graph.ast_walk import fragments_of, selections
 from graph.limits.limits import Limits, OverLimit
-from storage import MAX_LISTS
+from storage import CHANGE_BUCKETS, MAX_LISTS
 
 DEFAULT_LIST_SIZE = 10
 """The assumed number of items in a list if no argument gives one."""
 
-SIZES = {"timeline": 100, "exposures": 1000, "items": MAX_LISTS}
+SIZES = {"timeline": 100, "exposures": 1000, "items": MAX_LISTS, "distribution": CHANGE_BUCKETS}
 """The assumed number of items of some lists, by field. Timelines also have a limit on their look-ups, see `storage`."""
 
 TIMELINE = "timeline"

@@ -245,7 +245,7 @@ class Settings:
         default=1_000_000,
         metadata=metadata(
             integer(1, 999_999_999),
-            "Maximum rows that a filter or an order may read.",
+            "Maximum rows that a filter, an order or the statistics of a diff may read.",
         ),
     )
     max_open_batches: int = field(

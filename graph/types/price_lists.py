@@ -19,7 +19,7 @@ from graph.types.gates import Gates
 from graph.types.node import Node
 from graph.types.retention import Retention
 from graph.types.snapshots import Snapshot
-from storage import MAX_EXPOSURES, Due
+from storage import MAX_EXPOSURES, MAX_SKU_BYTES, Due
 from storage import Batch as StoredBatch
 from storage import Event as StoredEvent
 from storage import Exposure as StoredExposure
@@ -156,10 +156,21 @@ class PriceList(Node):
         from_: Annotated[int, strawberry.argument(name="from", description="The version to compare from.")],
         to: Annotated[int, strawberry.argument(description="The version to compare to. It may be older than `from`.")],
         first: First = 100,
-        after: After = None,
+        after: Annotated[
+            str | None,
+            strawberry.argument(description="Return only items after this cursor. Use it with the same `skuPrefix`."),
+        ] = None,
+        sku_prefix: Annotated[
+            str | None,
+            strawberry.argument(
+                description=f"Return only differences of skus with this prefix: at most {MAX_SKU_BYTES} characters. "
+                "`totalCount`, `largest` and `distribution` count only those, `summary` counts all. `totalCount` then "
+                "fails with `SCAN_LIMIT` as these do."
+            ),
+        ] = None,
     ) -> PriceDiffConnection:
         """Return a page of the differences between two versions."""
-        return await diff_page(info.context, root.name, (from_, to), first, after)
+        return await diff_page(info.context, root.name, (from_, to), sku_prefix or "", first, after)
 
     @strawberry.field(
         description="The audit log of the price list: who did what, when and why, newest first.",

@@ -5,21 +5,22 @@ not the size of the list. Versions that share no layer are read side by side, wi
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
-from enum import StrEnum
 
 from storage.catalog.gates import DiffSummary
 from storage.catalog.snapshots import Layer, Snapshot
+from storage.errors import ScanLimit
 from storage.fair_yield import yield_to_loop
+from storage.layers.amount_changes import AmountChanges
 from storage.layers.cached_layer import CachedLayer
 from storage.layers.changes import Change, Changes, visible_row
 from storage.layers.directory import PAGE_BLOCKS, Directory
 from storage.layers.merge import NO_ROWS, Rows, Segment, Segments, merged
+from storage.layers.price_diff import DiffStatistics, PriceDiff, price_diffs
 from storage.layers.reader import LayerReader
-from storage.prices.price import Price, decode_row
-from storage.prices.sku_range import ALL_SKUS, SkuRange
+from storage.layers.row_allowance import MAX_SCAN, RowAllowance
+from storage.prices.sku_range import ALL_SKUS, SkuRange, sku_range_of_prefix
 
 MAX_CONCURRENT_DIFFS = 4
 """Comparisons that run at once in a process; others wait."""
@@ -27,54 +28,57 @@ MAX_CONCURRENT_DIFFS = 4
 RUNS_PER_LOOKUP = 16
 """Runs of rows, of a block each at most, that are looked up at once in the layers below: some 1,200 rows."""
 
-
-class ChangeKind(StrEnum):
-    """The kind of a change."""
-
-    ADDED = "ADDED"
-    REMOVED = "REMOVED"
-    CHANGED = "CHANGED"
-
-
-@dataclass(frozen=True, slots=True)
-class PriceDiff:
-    """A sku that differs between two versions, with its price in each; None without a price."""
-
-    sku: str
-    versions: tuple[Snapshot, Snapshot]
-    before: Price | None
-    after: Price | None
-
-    @property
-    def change(self) -> ChangeKind:
-        """The kind of the change."""
-        if self.before is None:
-            return ChangeKind.ADDED
-        return ChangeKind.REMOVED if self.after is None else ChangeKind.CHANGED
+CHANGES_PER_STEP = 100
+"""Changes to measure before other tasks may run: a millisecond."""
 
 
 class VersionDiffer:
     """Compares versions."""
 
-    def __init__(self, layer_reader: LayerReader) -> None:
+    def __init__(self, layer_reader: LayerReader, max_rows: int = MAX_SCAN) -> None:
         self._layer_reader = layer_reader
+        self._max_rows = max_rows
         self.slots = asyncio.Semaphore(MAX_CONCURRENT_DIFFS)
         """Limits the comparisons that requests start; those of batches do not wait."""
 
-    async def page(self, before: Snapshot, after: Snapshot, limit: int, *, above: str | None = None) -> list[PriceDiff]:
-        """Return up to `limit` differences in sku order, of skus greater than `above`.
+    async def page(
+        self, before: Snapshot, after: Snapshot, limit: int, *, above: str | None = None, sku_prefix: str = ""
+    ) -> list[PriceDiff]:
+        """Return up to `limit` differences in sku order, of skus with a prefix that are greater than `above`.
 
         Raises `LayerGone`, `Corrupt`, `UnknownFormat`.
         """
         found: list[Change] = []
-        sku_range = ALL_SKUS if above is None else ALL_SKUS.above(above)
+        sku_range = sku_range_of_prefix(sku_prefix).between(above, None)
         async with self.slots, aclosing(self.changes(before.layers, after.layers, sku_range)) as changes:
             async for run in changes:
                 found += run
                 if len(found) >= limit:
                     break
-        versions = before, after
-        return [PriceDiff(sku, versions, _price(sku, old), _price(sku, new)) for sku, old, new in found[:limit]]
+        return price_diffs(found[:limit], before, after)
+
+    async def statistics(
+        self, before: Snapshot, after: Snapshot, largest: int, *, sku_prefix: str = ""
+    ) -> DiffStatistics:
+        """Count and measure the differences of skus with a prefix, and return up to `largest` changes of amounts.
+
+        Raises `ScanLimit`, `LayerGone`, `Corrupt`, `UnknownFormat`.
+        """
+        refusal = ScanLimit(
+            "The statistics of all differences, and their number with a `skuPrefix`, would compare more than "
+            f"{self._max_rows} rows of the versions {before.version} and {after.version} of {after.price_list!r}, the "
+            "limit of a request. Narrow them with a longer `skuPrefix`, or page through the differences."
+        )
+        found, differences, spend = AmountChanges(largest), 0, RowAllowance(self._max_rows, refusal).spend
+        reading = self.changes(before.layers, after.layers, sku_range_of_prefix(sku_prefix), spend)
+        async with self.slots, aclosing(reading) as changes:
+            async for run in changes:
+                differences += len(run)
+                for number, change in enumerate(run, 1):
+                    found.add(change)
+                    if not number % CHANGES_PER_STEP:
+                        await yield_to_loop()
+        return DiffStatistics(differences, price_diffs(found.largest(), before, after), found.distribution())
 
     async def summary(self, before: Snapshot, after: Snapshot) -> DiffSummary:
         """Count the differences. Raises `LayerGone`, `Corrupt`, `UnknownFormat`."""
@@ -93,14 +97,22 @@ class VersionDiffer:
         return total
 
     async def changes(
-        self, before: Sequence[Layer], after: Sequence[Layer], sku_range: SkuRange = ALL_SKUS
+        self,
+        before: Sequence[Layer],
+        after: Sequence[Layer],
+        sku_range: SkuRange = ALL_SKUS,
+        spend: Callable[[int], None] = lambda _: None,
     ) -> AsyncGenerator[list[Change], None]:
-        """Yield runs of differences within a range, in sku order. Raises `LayerGone`, `Corrupt`, `UnknownFormat`."""
+        """Yield runs of differences within a range, in sku order. Raises `LayerGone`, `Corrupt`, `UnknownFormat`.
+
+        `spend` is called with the number of rows before they are compared.
+        """
         shared = _count_shared(before, after)
         below = before[len(before) - shared :]
         stacks = [await self._layer_reader.layers(layers[: len(layers) - shared]) for layers in (before, after)]
         async with aclosing(self._side_by_side(stacks, sku_range)) as pairs:
             async for old, new in pairs:
+                spend(len(old.skus) + len(new.skus))
                 changes = await self._compare(old, new, below)
                 if changes:
                     yield changes
@@ -130,7 +142,7 @@ class VersionDiffer:
             async for pair in self._one_side(stacks, sku_range):
                 yield pair
             return
-        equal = await _common_hashes(*(stack[-1].directory for stack in stacks))
+        equal = await _common_hashes([stack[-1].directory for stack in stacks], sku_range)
         left, right = (_Side(self._layer_reader, stack, sku_range, equal) for stack in stacks)
         try:
             while not (left.is_finished and right.is_finished):
@@ -241,12 +253,13 @@ async def _skip_equal(left: _Side, right: _Side) -> bool:
     return True
 
 
-async def _common_hashes(one: Directory, other: Directory) -> set[bytes]:
-    """Return the hashes of the blocks that two layers have in common."""
+async def _common_hashes(directories: Sequence[Directory], sku_range: SkuRange) -> set[bytes]:
+    """Return the hashes of the blocks within a range that two layers have in common."""
     hashes = [set[bytes](), set[bytes]()]
-    for found, directory in zip(hashes, (one, other), strict=True):
-        for start in range(0, len(directory), PAGE_BLOCKS):
-            found.update(map(directory.hash, range(start, min(start + PAGE_BLOCKS, len(directory)))))
+    for found, directory in zip(hashes, directories, strict=True):
+        indexes = directory.indexes(sku_range)
+        for start in range(indexes.start, indexes.stop, PAGE_BLOCKS):
+            found.update(map(directory.hash, range(start, min(start + PAGE_BLOCKS, indexes.stop))))
             await yield_to_loop()
     return hashes[0] & hashes[1]
 
@@ -257,7 +270,3 @@ def _count_shared(before: Sequence[Layer], after: Sequence[Layer]) -> int:
     while shared < min(len(before), len(after)) and before[-1 - shared].id == after[-1 - shared].id:
         shared += 1
     return shared
-
-
-def _price(sku: str, row: bytes | None) -> Price | None:
-    return None if row is None else decode_row(sku, row)

@@ -22,11 +22,9 @@ from storage.layers.block_order import BlockOrder, OrderedBlock
 from storage.layers.cached_layer import CachedLayer
 from storage.layers.newer_skus import NewerSkus
 from storage.layers.reader import LayerReader
+from storage.layers.row_allowance import MAX_SCAN, RowAllowance
 from storage.prices.price import Price, amount_of, decode_row
 from storage.prices.selection import Selection, SortKey, SortPosition
-
-MAX_SCAN = 1_000_000
-"""Default limit of the rows that a scan reads: about a second of CPU."""
 
 MAX_CONCURRENT_SCANS = 4
 """Scans that run at once in a process; others wait."""
@@ -91,21 +89,7 @@ class LayerScanner:
         )
         stack = await self._reader.layers(snapshot.layers)
         lower, upper = (place and selection.key(place.sku, place.amount or _ZERO) for place in (after, before))
-        return _Scan(self._reader, stack, selection, (lower, upper), backward, _Allowance(self._max_rows, refusal))
-
-
-class _Allowance:
-    """The rows that a scan still may read."""
-
-    def __init__(self, rows: int, refusal: ScanLimit) -> None:
-        self.rows = rows
-        self.refusal = refusal
-
-    def spend(self, rows: int) -> None:
-        """Account for rows to be read. Raises `ScanLimit`."""
-        if rows > self.rows:
-            raise self.refusal
-        self.rows -= rows
+        return _Scan(self._reader, stack, selection, (lower, upper), backward, RowAllowance(self._max_rows, refusal))
 
 
 class _Match(NamedTuple):
@@ -126,7 +110,7 @@ class _Scan:
         selection: Selection,
         between: tuple[SortKey | None, SortKey | None],
         backward: bool,
-        allowance: _Allowance,
+        allowance: RowAllowance,
     ) -> None:
         self._reader = reader
         self._stack = stack

@@ -77,6 +77,7 @@ class RowHead(RowAmount, array_like=True, gc=False):
 _encode = msgspec.msgpack.Encoder(order="deterministic").encode
 _decode_row = msgspec.msgpack.Decoder(Price | None).decode
 _decode_rows = msgspec.msgpack.Decoder(list[Price | None]).decode
+_decode_head = msgspec.msgpack.Decoder(RowHead).decode
 _decode_amount = msgspec.msgpack.Decoder(RowAmount).decode
 
 
@@ -127,6 +128,11 @@ def same_row(one: Price | None, other: Price | None) -> bool:
     if one.tiers or one.attributes:
         return _encode(one) == _encode(other)
     return str(one.amount) == str(other.amount)
+
+
+def head_of(row: bytes | memoryview) -> RowHead:
+    """Return the fields of a price's row that filters use, without decoding its attributes."""
+    return _decode_head(row)
 
 
 def amount_of(row: bytes | memoryview) -> Decimal:

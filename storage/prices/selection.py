@@ -87,11 +87,7 @@ class PriceFilter(msgspec.Struct, frozen=True, omit_defaults=True):
 
     def check(self) -> None:
         """Raise `InvalidArgument` for a prefix, a currency or an attribute that no price can have."""
-        if len(self.sku_prefix) > MAX_SKU_BYTES:
-            raise InvalidArgument(
-                f"A skuPrefix may have at most {MAX_SKU_BYTES} characters; this one has {len(self.sku_prefix)}.",
-                path=("filter", "skuPrefix"),
-            )
+        check_sku_prefix(self.sku_prefix, ("filter", "skuPrefix"))
         if self.currency is not None and self.currency not in CURRENCIES:
             raise InvalidArgument(
                 f"{self.currency[:20]!r} is not an ISO 4217 currency code.", path=("filter", "currency")
@@ -173,6 +169,14 @@ class Selection(msgspec.Struct, frozen=True):
             self.filter,
             at_least=max((bound for bound in (self.filter.at_least, least) if bound is not None), default=None),
             at_most=min((bound for bound in (self.filter.at_most, greatest) if bound is not None), default=None),
+        )
+
+
+def check_sku_prefix(prefix: str, path: tuple[str, ...]) -> None:
+    """Raise `InvalidArgument` for a prefix that no sku can have. `path` is that of the argument."""
+    if len(prefix) > MAX_SKU_BYTES:
+        raise InvalidArgument(
+            f"A skuPrefix may have at most {MAX_SKU_BYTES} characters; this one has {len(prefix)}.", path=path
         )
 
 

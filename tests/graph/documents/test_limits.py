@@ -101,6 +101,9 @@ def test_periods_and_the_items_of_a_release_have_an_assumed_number() -> None:
     )
     assert cost(timeline) == 1 + 1 + 100 * (1 + 1)
     assert cost('{ priceList(name: "a") { exposures(version: 1) { event { id } } } }') == 1 + 1000 * (1 + 1)
+    diff = '{ priceList(name: "a") { diff(from: 1, to: 2, first: 9) { %s } } }'
+    assert cost(diff % "distribution { count }") == 1 + 1 + 13
+    assert cost(diff % "largest(first: 50) { before { sku } }") == 1 + 1 + 50 * (1 + 1)
     assert cost('{ release(id: "x") { items { priceList { name } batch { id } } } }') == 1 + 100 * (1 + 1 + 1)
 
 

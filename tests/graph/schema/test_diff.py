@@ -1,15 +1,17 @@
-"""Diffs in the API: pages in sku order, a summary, both prices with their own histories."""
+"""Diffs in the API: pages in sku order, a summary, statistics, both prices with their own histories."""
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
+from storage import DiffStatistics, Snapshot
 from tests.graph.api import Api, row
 
 DIFF = """
-query ($from: Int!, $to: Int!, $first: Int, $after: String) {
+query ($from: Int!, $to: Int!, $first: Int, $after: String, $skuPrefix: String) {
   priceList(name: "retail") {
-    diff(from: $from, to: $to, first: $first, after: $after) {
+    diff(from: $from, to: $to, first: $first, after: $after, skuPrefix: $skuPrefix) {
       nodes { sku change before { amount } after { amount unitAmount(quantity: 2) } }
       edges { cursor node { sku } }
       pageInfo { hasNextPage hasPreviousPage endCursor }
@@ -119,3 +121,105 @@ async def test_a_failed_summary_is_computed_again(retail: Api, monkeypatch: pyte
     assert await retail.error_codes(DIFF, **{"from": 1, "to": 3}) != []
     monkeypatch.setattr(store.differ, "summary", summary)
     assert (await diff(retail, **{"from": 1, "to": 3}))["summary"]["removed"] == 2
+
+
+STATISTICS = """{
+  priceList(name: "retail") { diff(from: 1, to: 2, first: 1) {
+    one: largest(first: 1) { sku }
+    largest { sku change before { amount } after { amount history { version } } }
+    distribution { from to count }
+  } } }"""
+
+
+WITH_PREFIX = """{
+  priceList(name: "retail") { diff(from: 1, to: 2, skuPrefix: "u") {
+    nodes { sku } totalCount largest(first: 5) { sku } distribution { count }
+    summary { added removed changed unchanged }
+  } } }"""
+
+
+@pytest.fixture
+async def moved(api: Api) -> Api:
+    """A list whose version 2 changes prices in all ways."""
+    await api.create("retail")
+    same = [row("same"), row("tiers"), row("removed")]
+    await api.publish("retail", [*same, *(row(sku, "10.00") for sku in ("up", "down", "far", "usd")), row("free", "0")])
+    changed = [row("up", "11.00"), row("down", "9.00"), row("far", "100.00"), row("usd", "20.00", "USD")]
+    tiers = [{"minQuantity": 5, "amount": "0.50"}]
+    await api.publish("retail", [row("same"), row("tiers", tiers=tiers), row("added"), row("free", "1"), *changed])
+    return api
+
+
+async def test_the_largest_changes_are_those_of_an_amount_in_percent(moved: Api) -> None:
+    found = (await moved.data(STATISTICS))["priceList"]["diff"]
+    assert [(each["sku"], each["before"]["amount"], each["after"]["amount"]) for each in found["largest"]] == [
+        ("far", "10.00", "100.00"),
+        ("down", "10.00", "9.00"),
+        ("up", "10.00", "11.00"),
+    ]
+    assert found["one"] == [{"sku": "far"}]
+    assert found["largest"][0]["change"] == "CHANGED"
+    assert found["largest"][0]["after"]["history"] == [{"version": 2}, {"version": 1}]
+
+
+async def test_the_distribution_has_all_buckets(moved: Api) -> None:
+    found = (await moved.data(STATISTICS))["priceList"]["diff"]["distribution"]
+    bounds = [None, "-50", "-25", "-10", "-5", "-1", "0", "1", "5", "10", "25", "50", "100", None]
+    assert [(each["from"], each["to"]) for each in found] == list(pairwise(bounds))
+    assert {each["from"]: each["count"] for each in found if each["count"]} == {"-25": 1, "10": 1, "100": 1}
+
+
+async def test_one_pass_over_the_differences_keeps_no_more_than_the_fields_request(
+    moved: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    differ, passes = moved.runtime.store.differ, list[int]()
+    statistics = differ.statistics
+
+    async def counted(before: Snapshot, after: Snapshot, largest: int, *, sku_prefix: str) -> DiffStatistics:
+        passes.append(largest)
+        return await statistics(before, after, largest, sku_prefix=sku_prefix)
+
+    monkeypatch.setattr(differ, "statistics", counted)
+    await moved.data(STATISTICS)
+    await moved.data('{ priceList(name: "retail") { diff(from: 1, to: 2) { distribution { count } } } }')
+    await moved.data('{ priceList(name: "retail") { diff(from: 1, to: 2) { totalCount nodes { sku } } } }')
+    await moved.data(WITH_PREFIX)
+    assert passes == [20, 0, 5]
+
+
+@pytest.mark.parametrize("first", [0, -1, 1001])
+async def test_the_number_of_largest_changes_has_a_limit(moved: Api, first: int) -> None:
+    document = f'{{ priceList(name: "retail") {{ diff(from: 1, to: 2) {{ largest(first: {first}) {{ sku }} }} }} }}'
+    [code] = await moved.error_codes(document)
+    assert code == ("PAGE_TOO_LARGE" if first > 1000 else "INVALID_ARGUMENT")
+
+
+# ---------------------------------------------------------------- the differences of a prefix
+
+
+async def test_a_prefix_narrows_all_but_the_summary(moved: Api) -> None:
+    found = (await moved.data(WITH_PREFIX))["priceList"]["diff"]
+    assert (found["nodes"], found["totalCount"]) == ([{"sku": "up"}, {"sku": "usd"}], 2)
+    assert found["largest"] == [{"sku": "up"}]
+    assert sum(each["count"] for each in found["distribution"]) == 1
+    assert found["summary"] == {"added": 1, "removed": 1, "changed": 6, "unchanged": 1}
+
+
+async def test_the_differences_of_a_prefix_are_paginated_with_the_same_prefix(moved: Api) -> None:
+    variables: dict[str, Any] = {"from": 1, "to": 2, "first": 1}
+    page = await diff(moved, **variables, skuPrefix="u")
+    assert (page["nodes"][0]["sku"], page["pageInfo"]["hasNextPage"]) == ("up", True)
+    after = page["pageInfo"]["endCursor"]
+    page = await diff(moved, **variables, skuPrefix="u", after=after)
+    assert (page["nodes"][0]["sku"], page["pageInfo"]["hasNextPage"]) == ("usd", False)
+    for other in (None, "", "up", "d"):
+        assert await moved.error_codes(DIFF, **variables, skuPrefix=other, after=after) == ["INVALID_ARGUMENT"], other
+    without = (await diff(moved, **variables))["pageInfo"]["endCursor"]
+    assert await moved.error_codes(DIFF, **variables, skuPrefix="a", after=without) == ["INVALID_ARGUMENT"]
+
+
+async def test_a_prefix_is_no_longer_than_a_sku(moved: Api) -> None:
+    variables: dict[str, Any] = {"from": 1, "to": 2}
+    assert (await diff(moved, **variables, skuPrefix="u" * 256))["totalCount"] == 0
+    [error] = (await moved.execute(DIFF, **variables, skuPrefix="u" * 257))["errors"]
+    assert (error["extensions"], error["path"]) == ({"code": "INVALID_ARGUMENT"}, ["priceList", "diff"])

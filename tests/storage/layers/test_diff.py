@@ -3,13 +3,14 @@
 import random
 import secrets
 from collections.abc import Sequence
+from fractions import Fraction
 from unittest.mock import patch
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from storage import BatchState, ChangeKind, Gates, Layer, PriceDiff, Snapshot, Store
+from storage import BatchState, ChangeKind, Gates, Layer, PriceDiff, ScanLimit, Snapshot, Store
 from storage.layers.diff import RUNS_PER_LOOKUP, VersionDiffer
 from storage.layers.merge import BLOCKS_PER_READ
 from storage.prices.price import TOMBSTONE, decode_row, encode_row
@@ -39,10 +40,12 @@ def expected(before: Prices, after: Prices) -> list[Change]:
     ]
 
 
-async def walk(differ: VersionDiffer, before: Snapshot, after: Snapshot, size: int) -> list[PriceDiff]:
+async def walk(
+    differ: VersionDiffer, before: Snapshot, after: Snapshot, size: int, sku_prefix: str = ""
+) -> list[PriceDiff]:
     """Return all differences, read page by page."""
     found: list[PriceDiff] = []
-    while page := await differ.page(before, after, size, above=found[-1].sku if found else None):
+    while page := await differ.page(before, after, size, above=found[-1].sku if found else None, sku_prefix=sku_prefix):
         assert len(page) <= size
         found += page
     return found
@@ -77,10 +80,11 @@ async def test_the_diff_of_any_two_versions_equals_that_of_dictionaries(
     st.lists(LAYER, max_size=2),
     BLOCK_ROWS,
     st.integers(1, 5),
+    st.text("abc", max_size=2),
 )
 @settings(max_examples=200)
 async def test_the_diff_of_layers_equals_that_of_dictionaries(
-    old: list[Rows], new: list[Rows], shared: list[Rows], block_rows: int, page: int
+    old: list[Rows], new: list[Rows], shared: list[Rows], block_rows: int, page: int, prefix: str
 ) -> None:
     old, new = old or ([] if shared else [{}]), new or ([] if shared else [{}])
     memory = MemoryLayers()
@@ -95,6 +99,17 @@ async def test_the_diff_of_layers_equals_that_of_dictionaries(
     for each in found:
         assert each.before == (decode_row(each.sku, one[each.sku]) if each.sku in one else None)
         assert each.after == (decode_row(each.sku, other[each.sku]) if each.sku in other else None)
+    statistics = await differ.statistics(before, after, page)
+    amounts = {each.sku: (each.before.amount, each.after.amount) for each in found if each.before and each.after}
+    by_percent = sorted(amounts, key=lambda sku: (-abs(Fraction(amounts[sku][1]) / Fraction(amounts[sku][0]) - 1), sku))
+    assert list(statistics.largest) == [each for sku in by_percent[:page] for each in found if each.sku == sku]
+    assert sum(bucket.count for bucket in statistics.distribution) == len(amounts)
+    assert statistics.differences == len(changed)
+    with_prefix = [each for each in found if each.sku.startswith(prefix)]
+    assert await walk(differ, before, after, page, prefix) == with_prefix
+    statistics = await differ.statistics(before, after, page, sku_prefix=prefix)
+    assert statistics.differences == len(with_prefix)
+    assert [each.sku for each in statistics.largest] == [sku for sku in by_percent if sku.startswith(prefix)][:page]
     counts = await differ.summary(before, after)
     assert (counts.added, counts.removed) == (len(other.keys() - one.keys()), len(one.keys() - other.keys()))
     assert counts.changed == len(changed) - counts.added - counts.removed
@@ -194,3 +209,31 @@ async def test_a_page_stops_reading_when_it_is_full() -> None:
     page = await VersionDiffer(memory.reader()).page(before, after, 10, above="s02499")
     assert [each.sku for each in page] == [f"s{number:05}" for number in range(2500, 2510)]
     assert len(memory.fetched) <= 2 * (BLOCKS_PER_READ + 1)
+
+
+async def test_statistics_compare_no_more_rows_than_the_limit_and_none_of_blocks_that_are_equal() -> None:
+    memory = MemoryLayers()
+    rows = {f"s{number:05}": encode_row("1.00", "EUR") for number in range(10_000)}
+    changed = {**rows, "s05000": encode_row("3.00", "EUR")}
+    replaced = dict.fromkeys(rows, encode_row("2.00", "EUR"))
+    versions = [version_of([memory.add(each)], len(each)) for each in (rows, changed, replaced)]
+    differ = VersionDiffer(memory.reader(), 600)
+    assert [each.sku for each in (await differ.statistics(versions[0], versions[1], 10)).largest] == ["s05000"]
+    memory.fetched.clear()
+    with pytest.raises(ScanLimit, match="more than 600 rows of the versions 3 and 3 of 'retail'"):
+        await differ.statistics(versions[0], versions[2], 10)
+    assert memory.rows_fetched() < 2 * len(rows)
+    unlimited = await VersionDiffer(memory.reader()).statistics(versions[0], versions[2], 0)
+    assert sum(bucket.count for bucket in unlimited.distribution) == 10_000
+
+
+async def test_of_a_prefix_only_the_blocks_that_may_have_its_skus_are_read() -> None:
+    memory = MemoryLayers()
+    rows = {f"s{number:05}": encode_row("1.00", "EUR") for number in range(20_000)}
+    layers = [memory.add(dict.fromkeys(rows, encode_row(amount, "EUR"))) for amount in ("1.00", "2.00", "3.00")]
+    for before, after in ((layers[:1], layers[1:2]), (layers[:1], [layers[2], layers[0]])):
+        one, other, differ = version_of(before, 20_000), version_of(after, 20_000), VersionDiffer(memory.reader(), 600)
+        memory.fetched.clear()
+        assert len(await differ.page(one, other, 100, sku_prefix="s0250")) == 10
+        assert (await differ.statistics(one, other, 5, sku_prefix="s0250")).differences == 10
+        assert memory.rows_fetched() < 2000

@@ -17,6 +17,7 @@ from storage.errors import ScanLimit
 from storage.layers import block_order, newer_skus
 from storage.layers import scan as scans
 from storage.layers.reader import LayerReader
+from storage.layers.row_allowance import MAX_SCAN
 from storage.layers.scan import LayerScanner
 from storage.prices.price import TOMBSTONE
 from tests.storage.factories import Row, create, encoded, published, row, snapshot
@@ -120,7 +121,7 @@ def selected(layers: Sequence[Rows], selection: Selection) -> list[Row]:
 class Version:
     """A version of layers in memory, newest first, whose blocks have `block_rows` rows."""
 
-    def __init__(self, layers: Sequence[Rows], block_rows: int = 10, max_rows: int = scans.MAX_SCAN) -> None:
+    def __init__(self, layers: Sequence[Rows], block_rows: int = 10, max_rows: int = MAX_SCAN) -> None:
         self.layers = MemoryLayers()
         self.snapshot = version_of(
             self.layers.add({}, blocks_of_size({sku: stored(price) for sku, price in rows.items()}, block_rows))
