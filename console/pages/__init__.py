@@ -3,7 +3,9 @@
 from typing import NamedTuple
 
 from console.frame.frame import Build
+from console.pages.batch import batch
 from console.pages.overview import overview
+from console.pages.review import review
 
 
 class Page(NamedTuple):
@@ -15,5 +17,7 @@ class Page(NamedTuple):
 
 PAGES = {
     "/": Page("Price lists", overview),
+    "/review": Page("Review", review),
+    "/batches/{batch_id}": Page("Batch {batch_id}", batch),
 }
 """The pages, by path."""
