@@ -15,6 +15,8 @@ from console.frame.visit import Visit
 from console.pages.batch_sections import show_changes, show_errors, show_events
 from console.widgets.batches import (
     IN_PROGRESS,
+    served_text,
+    served_tone,
     show_findings,
     show_waits,
     shown_findings,
@@ -182,16 +184,6 @@ class BatchPage:
             self._dialogs.button(label, lambda: schedule_dialog(visit, batch))
             if batch["publishAt"]:
                 self._dialogs.button("Take off the schedule", lambda: unschedule_dialog(visit, batch))
-
-
-def served_text(served: Json) -> str:
-    """Return how many processes serve a version."""
-    return f"by {served['by']} of {served['of']} processes"
-
-
-def served_tone(served: Json) -> str:
-    """Return the tone of that number: `good` once all serve it."""
-    return "good" if served["by"] >= served["of"] > 0 else "warn"
 
 
 def _sections(batch: Json) -> list[Callable[[Visit, Json], Awaitable[None]]]:

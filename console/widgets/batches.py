@@ -140,6 +140,16 @@ def is_outdated(batch: Json) -> bool:
     return bool(batch["rebased"]) and batch["rebased"]["baseVersion"] != batch["baseVersion"]
 
 
+def served_text(served: Json) -> str:
+    """Return how many processes serve a version."""
+    return f"by {served['by']} of {served['of']} processes"
+
+
+def served_tone(served: Json) -> str:
+    """Return the tone of that number: `good` once all serve it."""
+    return "good" if served["by"] >= served["of"] > 0 else "warn"
+
+
 def show_findings(findings: Iterable[Json]) -> None:
     """Show findings: the gate, what it observed and allows, and its message."""
     with ui.element("ul").classes("findings"):
