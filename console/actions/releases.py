@@ -10,7 +10,7 @@ from console.frame.visit import Visit
 from console.widgets.batches import is_outdated, move_text, summary_text
 from console.widgets.dialogs import ActionDialog, instant_field, require_instant
 from console.widgets.parts import Text, time
-from console.widgets.releases import UNPUBLISHED, obstacles, versions_of
+from console.widgets.releases import UNPUBLISHED, item_move_text, obstacles
 
 SEEN = """
 query ConsoleSeenRelease($id: ID!) {
@@ -85,7 +85,7 @@ class SeenRelease:
         changes = await asyncio.gather(*(self._changes_now(each) for each in self.release["items"]))
         with ui.element("ul").classes("moves"):
             for item, text in zip(self.release["items"], changes, strict=True):
-                _show_move(item, versions_of(self.release, item), text, obstacles(item))
+                _show_move(item, item_move_text(self.release, item), text, obstacles(item))
 
     async def show_return(self) -> None:
         """Show what the rollback changes in each list, and which of them have moved since."""
@@ -95,7 +95,7 @@ class SeenRelease:
                 current = item["priceList"]["currentVersion"]
                 against = [f"version {current} is current by now"] if current != item["toVersion"] else []
                 against += ["it had no version before"] if item["fromVersion"] is None else []
-                _show_move(item, (item["toVersion"], item["fromVersion"]), text, against)
+                _show_move(item, move_text(item["toVersion"], item["fromVersion"]), text, against)
 
     async def _changes_now(self, item: Json) -> str:
         batch = item["batch"]
@@ -197,7 +197,7 @@ def discard_dialog(visit: Visit, release: Json) -> ActionDialog:
         Text("p", f"{rejected}A discarded release cannot be opened again.")
         with ui.element("ul").classes("moves"):
             for item in seen.release["items"]:
-                _show_move(item, versions_of(seen.release, item), summary_text(item["batch"]["summary"]), [])
+                _show_move(item, item_move_text(seen.release, item), summary_text(item["batch"]["summary"]), [])
 
     async def act(reason: str) -> None:
         await visit.api.mutate(DISCARD, release=release["id"], reason=reason)
@@ -209,10 +209,10 @@ def _batches(release: Json) -> list[str]:
     return [each["batch"]["id"] for each in release["items"]]
 
 
-def _show_move(item: Json, versions: tuple[int | None, int | None], changes: str, against: list[str]) -> None:
+def _show_move(item: Json, move: str, changes: str, against: list[str]) -> None:
     with ui.element("li"):
         Text("strong", item["priceList"]["name"])
-        Text("span", move_text(*versions))
+        Text("span", move)
         Text("span", changes).classes("note")
         if against:
             Text("span", "; ".join(against)).classes("badge warn")

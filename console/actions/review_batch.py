@@ -8,8 +8,8 @@ from console.frame.paths import compare_path, list_path, release_path
 from console.frame.visit import Visit
 from console.widgets.batches import (
     compared_version,
+    held_move_text,
     is_outdated,
-    move_text,
     show_findings,
     shown_findings,
     summary_text,
@@ -26,7 +26,7 @@ query ConsoleHeldBatch($id: ID!, $list: ID!) {
     release { id name }
     rebased { baseVersion summary { added removed changed unchanged } }
   }
-  priceList(name: $list) { pin { version by reason } }
+  priceList(name: $list) { pin { version } }
 }"""
 
 APPROVE = """
@@ -71,7 +71,7 @@ class HeldBatch:
         batch = self.batch
         with facts():
             fact("Price list", batch["priceList"])
-            fact("Changes", move_text(self.current, batch["version"]))
+            fact("Changes", held_move_text(batch))
             fact("Prices", summary_text(batch["rebased"]["summary"]))
         if batch["label"]:
             Text("p", batch["label"]).classes("note")
@@ -118,18 +118,15 @@ class _Approval:
     async def _preview(self) -> None:
         batch = await self._held.read()
         self._keeps_schedule = None
-        if self._held.pin and not batch["release"] and not batch["publishAt"]:
-            pin = self._held.pin
-            notice(f"The list is pinned to version {pin['version']} by {pin['by']}: {pin['reason']}", "bad")
-            with ui.element("p"):
-                Text("span", "While it is pinned, an approval is refused. ")
-                link("Unpin the list first", list_path(batch["priceList"]))
         if batch["release"]:
             with ui.element("p"):
                 Text("span", "It is approved now, and published with release ")
                 link(batch["release"]["name"], release_path(batch["release"]["id"]))
+        elif self._held.pin and not batch["publishAt"]:
+            notice(f"An approval is refused while the list is pinned to version {self._held.pin['version']}.", "bad")
+            link("Unpin the list first", list_path(batch["priceList"]))
         elif not batch["publishAt"]:
-            Text("p", f"Its version {batch['version']} is published at once.")
+            Text("p", "It becomes current at once.")
         self._held.show()
         if batch["publishAt"] and not batch["release"]:
             self._keeps_schedule = ui.checkbox("Publish it when it is due, and not now", value=True)

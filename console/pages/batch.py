@@ -153,7 +153,7 @@ class BatchPage:
         batch, viewer = self._batch, self._visit.viewer
         progress = batch["progress"]
         with facts():
-            fact("Version", "none yet" if batch["version"] is None else str(batch["version"]))
+            fact("Version", "none" if batch["version"] is None else str(batch["version"]))
             if batch["mode"] == "MERGE":
                 fact("Made on version", "none" if batch["madeOnVersion"] is None else str(batch["madeOnVersion"]))
             fact("Prices", f"{progress['stored']:,}")

@@ -47,7 +47,7 @@ query ConsoleBatchEvents($list: ID!, $first: Int!, $after: String) {
 
 FIRST_DIFFERENCES = 5
 
-ERROR_PAGE_SIZE = 50
+ERROR_PAGE_SIZE = 25
 
 EVENT_PAGE_SIZE = 200
 MAX_EVENT_PAGES = 5

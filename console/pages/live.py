@@ -214,7 +214,7 @@ _FEED_COLUMNS = (
 _FINISHED_COLUMNS = (
     Column("list", "Price list"),
     Column("state", "Batch"),
-    Column("version", "Version", numeric=True),
+    Column("version", "Version"),
     Column("result", "Result"),
     Column("at", "Finished"),
     Column("served", "Served"),

@@ -9,7 +9,7 @@ from console.frame.paths import batch_path, list_path
 from console.frame.visit import Visit
 from console.sessions.caller import Scope
 from console.widgets.batches import STATES as BATCH_STATES
-from console.widgets.batches import move_text, served_text, served_tone
+from console.widgets.batches import served_text, served_tone
 from console.widgets.dialogs import DialogHost
 from console.widgets.parts import Text, badge, empty, fact, facts, notice, time_fact
 from console.widgets.releases import (
@@ -17,8 +17,8 @@ from console.widgets.releases import (
     UNPUBLISHED,
     item_changes,
     item_compare_href,
+    item_move_text,
     obstacles,
-    versions_of,
 )
 from console.widgets.tables import Column, cell, table
 
@@ -51,6 +51,7 @@ async def release(visit: Visit, release_id: str) -> None:
     if found is None:
         empty("There is no such release, or you work on none of its price lists.")
         return
+    ui.page_title(f"{found['name']} · Pricebook")
     ReleasePage(visit, found).build()
 
 
@@ -102,6 +103,8 @@ class ReleasePage:
             self._show_actions()
             if release["items"]:
                 table("Price lists of the release", _COLUMNS, [item_row(release, each) for each in release["items"]])
+            elif release["state"] not in UNPUBLISHED:
+                empty("No batch of a list that you work on was sent with it.")
             else:
                 empty(f"No batch waits in it. `pricebook import FILE --list LIST --release {release['id']}` sends one.")
 
@@ -140,7 +143,7 @@ def item_row(release: Json, item: Json) -> Json:
         "list": cell(item["priceList"]["name"], href=list_path(item["priceList"]["name"])),
         "state": cell(text, tone=tone),
         "batch": cell("batch", href=batch_path(batch["id"]), note=batch["label"]),
-        "versions": cell(move_text(*versions_of(release, item)), href=item_compare_href(release, item)),
+        "versions": cell(item_move_text(release, item), href=item_compare_href(release, item)),
         "changes": cell(item_changes(release, item)),
     }
 

@@ -177,9 +177,10 @@ class Review:
                 self._show_ways(batch)
 
     def _show_ways(self, batch: Json) -> None:
-        link("Batch", batch_path(batch["id"]))
-        if href := compare_href(batch):
-            link(f"Compare with version {compared_version(batch)}", href)
+        with ui.element("div").classes("links"):
+            link("Batch", batch_path(batch["id"]))
+            if href := compare_href(batch):
+                link(f"Compare with version {compared_version(batch)}", href)
         if self._visit.may_operate(batch["priceList"]):
             self._dialogs.button("Approve", lambda: approve_dialog(self._visit, batch), primary=True)
             self._dialogs.button("Reject", lambda: reject_dialog(self._visit, batch))

@@ -115,6 +115,12 @@ def move_text(before: int | None, after: int | None) -> str:
     return f"version {before} → {'none' if after is None else after}"
 
 
+def held_move_text(batch: Json) -> str:
+    """Return the change that a held batch makes now. It gets a new version if its list has moved since."""
+    current: int | None = batch["rebased"]["baseVersion"]
+    return f"version {current} → a new one" if is_outdated(batch) else move_text(current, batch["version"])
+
+
 def compared_version(batch: Json) -> int | None:
     """Return the version to compare a sealed batch with, to see what it changes; None if there is none.
 

@@ -35,15 +35,14 @@ class ActionDialog:
         self._act = act
         self._typed_name = typed_name
         self._is_busy = True
-        with ui.dialog() as self._dialog, ui.card().classes("dialog") as card:
-            card.props["role"] = "dialog"
-            card.props["aria-label"] = title
+        with ui.dialog() as self._dialog, ui.card().classes("dialog"):
+            self._dialog.props["aria-label"] = title
             Text("h2", title)
             self._content = ui.element("div").classes("dialog-content")
             self._reason = _field("Reason", "reason", self._check)
             self._reason.props["maxlength"] = MAX_REASON_CHARACTERS
             self._name = _field(f"Type {typed_name} to confirm", "confirm", self._check) if typed_name else None
-            self._errors = ui.element("div")
+            self._errors = ui.element("div").classes("wide")
             with ui.element("div").classes("dialog-buttons"):
                 ui.button("Cancel", on_click=self._dialog.close).props("flat no-caps")
                 self._button = ui.button(button, on_click=self._run).props("unelevated no-caps")

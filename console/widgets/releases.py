@@ -2,7 +2,16 @@
 
 from console.client import Json
 from console.frame.paths import compare_path
-from console.widgets.batches import compare_href, gate_text, is_outdated, needs_decision, shown_findings, summary_text
+from console.widgets.batches import (
+    compare_href,
+    gate_text,
+    held_move_text,
+    is_outdated,
+    move_text,
+    needs_decision,
+    shown_findings,
+    summary_text,
+)
 
 STATES = {
     "OPEN": ("open", "warn"),
@@ -16,11 +25,12 @@ STATES = {
 UNPUBLISHED = frozenset({"OPEN", "SCHEDULED"})
 
 
-def versions_of(release: Json, item: Json) -> tuple[int | None, int | None]:
-    """Return the versions of a list before and after its release, or the current one and its own until then."""
-    if release["state"] in UNPUBLISHED:
-        return item["priceList"]["currentVersion"], item["batch"]["version"]
-    return item["fromVersion"], item["toVersion"]
+def item_move_text(release: Json, item: Json) -> str:
+    """Return the change that a release makes, or made, in a list; empty for one that was never published."""
+    if item["batch"]["rebased"] and release["state"] in UNPUBLISHED:
+        return held_move_text(item["batch"])
+    before, after = item["fromVersion"], item["toVersion"]
+    return "" if after is None else move_text(before, after)
 
 
 def item_compare_href(release: Json, item: Json) -> str | None:
