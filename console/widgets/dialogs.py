@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from nicegui import ui
 
-from console.client.errors import ApiError
+from console.client.errors import ApiError, Problem
 from console.widgets.parts import Text, show_error
 
 MAX_REASON_CHARACTERS = 1000
@@ -35,20 +35,24 @@ class ActionDialog:
         self._act = act
         self._typed_name = typed_name
         self._is_busy = True
-        with ui.dialog() as self._dialog, ui.card().classes("dialog") as card:
-            card.props["role"] = "dialog"
-            card.props["aria-label"] = title
+        with ui.dialog() as self._dialog, ui.card().classes("dialog"):
+            self._dialog.props["aria-label"] = title
             Text("h2", title)
             self._content = ui.element("div").classes("dialog-content")
             self._reason = _field("Reason", "reason", self._check)
             self._reason.props["maxlength"] = MAX_REASON_CHARACTERS
             self._name = _field(f"Type {typed_name} to confirm", "confirm", self._check) if typed_name else None
-            self._errors = ui.element("div")
+            self._errors = ui.element("div").classes("wide")
             with ui.element("div").classes("dialog-buttons"):
                 ui.button("Cancel", on_click=self._dialog.close).props("flat no-caps")
                 self._button = ui.button(button, on_click=self._run).props("unelevated no-caps")
                 self._button.props["color"] = "negative" if dangerous else "primary"
         self._check()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the dialog is open."""
+        return bool(self._dialog.value)
 
     async def open(self) -> None:
         """Open the dialog, and show what the action will change."""
@@ -97,6 +101,31 @@ def action_button(label: str, dialog: ActionDialog, *, primary: bool = False) ->
     return button.classes("action")
 
 
+class DialogHost:
+    """Where the dialogs of a page are built, one at a time, when their button is pressed."""
+
+    def __init__(self) -> None:
+        self._element = ui.element("div")
+        self._dialog: ActionDialog | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a dialog is open, so that the page should stay as it is."""
+        return self._dialog is not None and self._dialog.is_open
+
+    def button(self, label: str, build: Callable[[], ActionDialog], *, primary: bool = False) -> ui.button:
+        """Show the button that builds a dialog and opens it."""
+
+        async def open_dialog() -> None:
+            self._element.clear()
+            with self._element:
+                self._dialog = build()
+                await self._dialog.open()
+
+        button = ui.button(label, on_click=open_dialog).props("no-caps unelevated" if primary else "no-caps outline")
+        return button.classes("action")
+
+
 def instant_field(label: str, on_change: Callable[[], None]) -> ui.input:
     """Show a field for a date and a time; the browser has a picker for it. `parse_field` reads it."""
     field = _field(label, label.lower().replace(" ", "-"), on_change)
@@ -112,6 +141,14 @@ def parse_field(text: str, zone: ZoneInfo) -> datetime | None:
     except ValueError:
         return None
     return local.replace(tzinfo=zone)
+
+
+def require_instant(text: str, zone: ZoneInfo) -> datetime:
+    """Return the instant of an `instant_field` in a time zone. Raises `ApiError` if it is empty or no instant."""
+    instant = parse_field(text, zone)
+    if instant is None:
+        raise ApiError([Problem("NO_INSTANT", "Choose a date and a time.")])
+    return instant
 
 
 def _field(label: str, name: str, on_change: Callable[[], None]) -> ui.input:
