@@ -41,7 +41,10 @@ def histogram_options(buckets: Sequence[Json], colours: Palette) -> Json:
     names = [bucket_name(each) for each in buckets]
     return {
         "grid": {"left": 8, "right": 8, "top": 28, "bottom": 8, "containLabel": True},
-        "tooltip": {"trigger": "item", "formatter": "{b} %: {c} prices"},
+        "tooltip": {
+            "trigger": "item",
+            ":formatter": "bar => `${bar.name} %: ${bar.value.toLocaleString('en')} prices`",
+        },
         "xAxis": {
             "type": "category",
             "data": names,
@@ -60,7 +63,13 @@ def histogram_options(buckets: Sequence[Json], colours: Palette) -> Json:
                 "type": "bar",
                 "barCategoryGap": "12%",
                 "barMinHeight": 3,
-                "label": {"show": True, "position": "top", "color": colours.text, "fontSize": 11},
+                "label": {
+                    "show": True,
+                    "position": "top",
+                    "color": colours.text,
+                    "fontSize": 11,
+                    ":formatter": "bar => bar.value.toLocaleString('en')",
+                },
                 "labelLayout": {"hideOverlap": True},
                 "data": [_bar(each, name, colours) for each, name in zip(buckets, names, strict=True)],
             }

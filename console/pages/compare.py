@@ -34,7 +34,14 @@ query ConsoleComparison($name: ID!, $from: Int!, $to: Int!, $works: Boolean!) {
     diff(from: $from, to: $to, first: 1) { summary { added removed changed unchanged } }
   }
 }
-fragment side on Snapshot { version label size state createdAt publishedAt batch @include(if: $works) { id submittedBy } }"""
+fragment side on Snapshot {
+  version
+  label
+  size
+  state
+  publishedAt
+  batch @include(if: $works) { id submittedBy }
+}"""
 
 CHANGES = f"""
 query ConsoleChanges($name: ID!, $from: Int!, $to: Int!, $prefix: String) {{

@@ -119,5 +119,8 @@ class DifferencePages:
     def _show_position(self) -> None:
         self._previous_button.set_enabled(len(self._cursors) > 1)
         self._next_button.set_enabled(self._next is not None)
+        is_one_page = len(self._cursors) == 1 and self._next is None
+        self._previous_button.set_visibility(not is_one_page)
+        self._next_button.set_visibility(not is_one_page)
         total = "" if self._count is None else f" of {self._count:,}"
         self._position.set_text(f"{self._first:,} to {self._last:,}{total}" if self._last >= self._first else "")

@@ -92,7 +92,7 @@ def show_error(error: ApiError) -> None:
     """Show why the API did not do what was asked: the code and the message of each problem."""
     with ui.element("div").classes("notice bad") as element:
         element.props["role"] = "alert"
-        for problem in error.problems:
+        for problem in dict.fromkeys(error.problems):  # several fields may have the same
             with ui.element("p"):
                 Text("code", problem.code)
                 Text("span", problem.message)
