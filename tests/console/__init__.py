@@ -1,0 +1,1 @@
+"""Tests of the console: what its pages show, computed without a server."""
