@@ -145,18 +145,18 @@ class BatchPage:
             if batch["state"] == "HELD":
                 show_waits(batch)
             link(batch["priceList"], list_path(batch["priceList"]))
-            Text("span", MODES.get(batch["mode"], batch["mode"]))
+            Text("span", MODES[batch["mode"]])
         if batch["label"]:
             Text("p", str(batch["label"]))
 
     def _show_facts(self) -> None:
         batch, viewer = self._batch, self._visit.viewer
-        progress = batch["progress"]
         with facts():
-            fact("Version", "none" if batch["version"] is None else str(batch["version"]))
+            if batch["state"] not in IN_PROGRESS:
+                fact("Version", "none" if batch["version"] is None else str(batch["version"]))
+                fact("Prices", f"{batch['progress']['stored']:,}")
             if batch["mode"] == "MERGE":
                 fact("Made on version", "none" if batch["madeOnVersion"] is None else str(batch["madeOnVersion"]))
-            fact("Prices", f"{progress['stored']:,}")
             fact("Sent by", batch["submittedBy"])
             time_fact(viewer, "Sent", batch["createdAt"])
             if batch["finishedAt"]:
@@ -188,6 +188,8 @@ class BatchPage:
 
 def _sections(batch: Json) -> list[Callable[[Visit, Json], Awaitable[None]]]:
     """Return the sections that a batch in its state has."""
+    if batch["state"] in IN_PROGRESS:
+        return []
     sections: list[Callable[[Visit, Json], Awaitable[None]]] = []
     if batch["state"] == "FAILED":
         sections.append(show_errors)
