@@ -14,10 +14,11 @@ RUN pip install --no-cache-dir uv==0.13.9 \
 # The dependencies, with the versions and hashes of the lock. They change less often than the code, so they come first.
 COPY pyproject.toml requirements.lock ./
 RUN uv pip install --no-cache --compile-bytecode --python /opt/pricebook --require-hashes \
-      --requirement pyproject.toml --extra otel --constraint requirements.lock
+      --requirement pyproject.toml --extra otel --extra console --constraint requirements.lock
 
 COPY README.md LICENSE ./
 COPY cli cli
+COPY console console
 COPY graph graph
 COPY loaders loaders
 COPY storage storage
@@ -35,6 +36,6 @@ COPY --from=build /opt/pricebook /opt/pricebook
 ENV PATH=/opt/pricebook/bin:$PATH \
     PRICEBOOK_HOST=0.0.0.0
 USER 10001:10001
-EXPOSE 8000 9000
+EXPOSE 8000 8090 9000
 ENTRYPOINT ["pricebook"]
 CMD ["serve"]

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Request
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from nicegui import ui
 from starlette.types import ASGIApp
 
@@ -39,6 +39,7 @@ class Console:
     def app(self) -> ASGIApp:
         """Return the application. NiceGUI allows one in a process."""
         app = FastAPI(lifespan=self._lifespan, openapi_url=None)
+        app.add_api_route("/healthz", _healthz, methods=["GET"])
         app.add_api_route(SIGN_IN, self._sign_in, methods=["POST"])
         app.add_api_route("/sign-out", self._sign_out, methods=["POST"])
         app.add_api_route("/open", self._open, methods=["GET"])
@@ -109,6 +110,10 @@ _PROBLEMS = {
     "UNAUTHENTICATED": "The API does not accept this token: it is invalid, expired or revoked.",
     "UNREACHABLE": "The API does not respond. Try again in a moment.",
 }
+
+
+async def _healthz() -> Response:
+    return PlainTextResponse("ok")
 
 
 def _redirect(to: str) -> Response:

@@ -35,6 +35,15 @@ EVERYTHING: Values = {
     "edge": {"enabled": True},
     "ingress": {"enabled": True, "host": "prices.example", "tlsSecret": "tls"},
     "httpRoute": {"enabled": True, "parentRefs": [{"name": "public"}], "hostnames": ["prices.example"]},
+    "console": {
+        "enabled": True,
+        "ingress": {
+            "enabled": True,
+            "host": "console.example",
+            "tlsSecret": "console-tls",
+            "authentication": {"nginx.ingress.kubernetes.io/auth-url": "https://$host/oauth2/auth"},
+        },
+    },
     "serviceMonitor": {"enabled": True},
     "prometheusRule": {"enabled": True},
     "dashboards": {"enabled": True},

@@ -75,7 +75,7 @@ def test_a_pod_has_time_to_drain(helm: Path) -> None:
 
 def test_every_pod_is_unprivileged_and_has_a_read_only_root(helm: Path) -> None:
     pods = list(Release(helm, OWN, EVERYTHING).pods())
-    assert len(pods) == 7
+    assert len(pods) == 8
     for workload, pod in pods:
         spec = pod["spec"]
         assert spec["securityContext"]["runAsNonRoot"] is True, workload

@@ -272,6 +272,10 @@ def test_the_schema_rejects_invalid_values(helm: Path, values: Values, message: 
     assert message in str(error.value)
 
 
+def console(ingress: Values, *, enabled: bool = True) -> Values:
+    return {"console": {"enabled": enabled, "ingress": {"enabled": True, **ingress}}}
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
@@ -306,6 +310,21 @@ def test_the_schema_rejects_invalid_values(helm: Path, values: Values, message: 
         (
             {"serviceMonitor": {"enabled": True}, "networkPolicy": {"metricsFrom": []}},
             "serviceMonitor.enabled needs networkPolicy.metricsFrom",
+        ),
+        (console({"host": "console.example"}, enabled=False), "console.ingress.enabled needs console.enabled"),
+        (console({}), "console.ingress.enabled needs console.ingress.host"),
+        (console({"host": "console.example"}), "console.ingress.authentication is empty: set the annotations with"),
+        (
+            {**EVERYTHING, **console({"host": "prices.example"})},
+            "console.ingress.host is prices.example, which is the host of the API",
+        ),
+        (
+            {
+                **console({"host": "route.example"}),
+                **PROXIES,
+                "httpRoute": {"enabled": True, "parentRefs": [{"name": "public"}], "hostnames": ["route.example"]},
+            },
+            "console.ingress.host is route.example, which is the host of the API",
         ),
     ],
 )

@@ -64,11 +64,17 @@ def test_the_build_context_is_exactly_what_the_package_needs() -> None:
 
 @pytest.mark.parametrize("instruction", ["ENTRYPOINT", "CMD", "EXPOSE", "USER"])
 def test_the_chart_matches_the_image(helm: Path, instruction: str) -> None:
-    deployment = Release(helm).one("Deployment")
+    release = Release(helm, {"console": {"enabled": True}})
+    deployment = release.one("Deployment")
+    console = container(release.one("Deployment", "prices-pricebook-console"))
     server, pod = container(deployment), deployment["spec"]["template"]["spec"]
     [actual] = re.findall(rf"^{instruction} (.+)$", FINAL, re.MULTILINE)
-    ports = " ".join(str(each["containerPort"]) for each in server["ports"])
+    ports = " ".join(str(port) for port in sorted(each["containerPort"] for each in server["ports"] + console["ports"]))
     user = f"{pod['securityContext']['runAsUser']}:{pod['securityContext']['runAsGroup']}"
     expected = {"ENTRYPOINT": '["pricebook"]', "CMD": f'["{server["args"][0]}"]', "EXPOSE": ports, "USER": user}
     assert actual == expected[instruction]
-    assert "command" not in server
+    assert not {"command"} & (server.keys() | console.keys())
+
+
+def test_the_image_has_the_dependencies_of_the_console() -> None:
+    assert "--extra console" in BUILD

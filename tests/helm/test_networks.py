@@ -31,7 +31,7 @@ def rules(policy: Manifest, direction: str) -> dict[object, Manifest]:
 
 
 def test_every_pod_that_serves_has_a_policy_by_default(helm: Path) -> None:
-    release = Release(helm, OWN, EDGE, {"collector": {"enabled": True}})
+    release = Release(helm, OWN, EDGE, {"collector": {"enabled": True}, "console": {"enabled": True}})
     for workload, pod in release.pods():
         labels = pod["metadata"]["labels"]
         selected = [each for each in release.all("NetworkPolicy").values() if selects(each["spec"], labels)]

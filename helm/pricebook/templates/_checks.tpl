@@ -54,6 +54,28 @@
 {{- if and .Values.httpRoute.enabled (not .Values.httpRoute.parentRefs) }}
 {{- fail "httpRoute.enabled needs httpRoute.parentRefs: the Gateways that take the route." }}
 {{- end }}
+{{- if .Values.console.ingress.enabled }}
+{{- include "pricebook.checkConsole" . }}
+{{- end }}
+{{- end }}
+
+{{/* The same for the Ingress of the console. */}}
+{{- define "pricebook.checkConsole" -}}
+{{- $hosts := concat (ternary (list .Values.ingress.host) list .Values.ingress.enabled) (ternary .Values.httpRoute.hostnames list .Values.httpRoute.enabled) }}
+{{- with .Values.console }}
+{{- if not .enabled }}
+{{- fail "console.ingress.enabled needs console.enabled: there is no console to reach." }}
+{{- end }}
+{{- if not .ingress.host }}
+{{- fail "console.ingress.enabled needs console.ingress.host: the name under which people open the console." }}
+{{- end }}
+{{- if has .ingress.host $hosts }}
+{{- fail (printf "console.ingress.host is %s, which is the host of the API: give the console one of its own, so that its sessions are sent to nothing else." .ingress.host) }}
+{{- end }}
+{{- if not .ingress.authentication }}
+{{- fail "console.ingress.authentication is empty: set the annotations with which the ingress controller authenticates people, as in the examples of values.yaml. Otherwise all who reach the ingress could try tokens on the console." }}
+{{- end }}
+{{- end }}
 {{- end }}
 
 {{/* Warnings about values that work but should be changed. A network is wide if it contains a whole private range. */}}

@@ -111,3 +111,16 @@ env:
     - port: 53
       protocol: TCP
 {{- end }}
+
+{{/* The peers that a NetworkPolicy lets reach the entrance; empty, which allows all, without `networkPolicy.httpFrom`. */}}
+{{- define "pricebook.entranceFrom" -}}
+{{- with .Values.networkPolicy.httpFrom }}
+from:
+  {{- range ternary (list "test" "console") (list "test") $.Values.console.enabled }}
+  - podSelector:
+      matchLabels:
+        {{- include "pricebook.selector" (dict "root" $ "component" .) | nindent 8 }}
+  {{- end }}
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
