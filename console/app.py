@@ -9,7 +9,7 @@ from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse,
 from nicegui import ui
 from starlette.types import ASGIApp
 
-from console.client.errors import ApiError
+from console.client.errors import ApiError, Unauthenticated
 from console.frame.frame import SESSION_COOKIE, SIGN_IN, register_page
 from console.frame.viewer import FIRST_PAGE, Viewer, is_first_request
 from console.pages import PAGES
@@ -55,10 +55,14 @@ class Console:
         await self._sessions.close()
 
     async def _sign_in_page(self, request: Request, to: str = "/", problem: str = "") -> Response | None:
-        if not problem and self._token is None and (session_id := await self._open_without_token()):
-            return self._enter(request, session_id, to)
         if is_first_request(request):
             return HTMLResponse(FIRST_PAGE)
+        if not problem and self._token is None:
+            try:
+                if session_id := await self._open_without_token():
+                    return self._enter(request, session_id, to)
+            except ApiError as error:
+                problem = error.problems[0].code
         sign_in_page(Viewer.of(request), self._endpoint, to, _PROBLEMS.get(problem))
         return None
 
@@ -86,14 +90,14 @@ class Console:
         return self._enter(request, await self._sessions.open(self._token), "/")
 
     async def _open_without_token(self) -> str | None:
-        """Begin a session without a token where everyone may operate, as with `pricebook dev`."""
+        """Begin a session without a token where everyone may operate, as with `pricebook dev`. Raises `ApiError`."""
         try:
             session_id = await self._sessions.open(None)
-            session = self._sessions.find(session_id)
-            if session and (await session.caller()).may_anywhere(Scope.SNAPSHOTS_OPERATE):
-                return session_id
-        except ApiError:
+        except Unauthenticated:
             return None
+        session = self._sessions.find(session_id)
+        if session and (await session.caller()).may_anywhere(Scope.SNAPSHOTS_OPERATE):
+            return session_id
         self._sessions.end(session_id)
         return None
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from selenium.common.exceptions import TimeoutException
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -46,7 +47,14 @@ class Browser:
 
     def sees(self, text: str) -> None:
         """Wait until the page shows a text."""
-        self._wait.until(lambda driver: driver.execute_script(SHOWS, text), f"The page does not show {text!r}.")
+        try:
+            self._wait.until(lambda driver: driver.execute_script(SHOWS, text))
+        except TimeoutException:
+            raise AssertionError(f"The page does not show {text!r}, but: {self.text()}") from None
+
+    def text(self) -> str:
+        """Return all text of the page."""
+        return str(self.driver.execute_script("return document.body.innerText"))
 
     def shows(self, text: str) -> bool:
         """Whether the page shows a text now."""
