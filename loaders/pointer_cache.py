@@ -119,6 +119,12 @@ class PointerCache:
             raise PriceListNotFound(name)
         return pointer
 
+    async def wait_for_change(self, seen: Pointers) -> Pointers:
+        """Return the pointers of all lists once this process serves others than those seen; see `served`."""
+        while self.served is seen:
+            await self.moved.wait()
+        return self.served
+
     async def _wait_for_revision(self, name: str, revision: int) -> PriceList:
         while True:
             moved, pointer = self.moved, self.served.get(name)

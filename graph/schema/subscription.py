@@ -58,6 +58,30 @@ class Subscription:
             revision = pointer.revision
 
     @strawberry.subscription(
+        description="Every change of the current version of any price list that the caller may read, from now on. "
+        "Lists created later are included. For clients that show all price lists: one that is slow receives only the "
+        "newest change of each, and one that was disconnected reads the price lists again. To miss no change of one "
+        "price list, use `published`."
+    )
+    @staticmethod
+    @requires_anywhere(READING)
+    async def publications(info: Info) -> AsyncGenerator[Publication, None]:
+        """Follow the pointers of all price lists that the caller may read."""
+        context = info.context
+        seen, sent = await context.pointers.current(), dict[str, int]()
+        while not is_cancelled():
+            now = await context.pointers.wait_for_change(seen)
+            for name in [name for name, pointer in now.items() if pointer is not seen.get(name)]:
+                before = seen.get(name)
+                event = await _newest_move(context, name, max(before.revision if before else 0, sent.get(name, 0)))
+                if event:
+                    sent[name] = event.revision
+                    context.renew()
+                    yield await _publication(context, event)
+            seen = now
+            sent = {name: revision for name, revision in sent.items() if revision > now[name].revision}
+
+    @strawberry.subscription(
         description="The batch at once, then every change of its state and progress until it is finished."
     )
     @staticmethod
@@ -90,6 +114,18 @@ async def _is_within_reach(context: Context, price_list: str, after: int) -> boo
             path=("after",),
         )
     return pointer.revision - after <= MAX_MISSED_REVISIONS
+
+
+async def _newest_move(context: Context, price_list: str, above: int) -> Event | None:
+    """Return the event that last moved the pointer that this process serves, if its revision is above another one.
+
+    None for a list that the caller may not read, or that was deleted.
+    """
+    pointer = context.pointers.served[price_list]
+    if pointer.current_version is None or pointer.revision <= above or price_list not in context.caller.lists(READING):
+        return None
+    event = await context.loaders.pages.last_move(price_list, pointer.revision)
+    return event if event and event.revision > above else None
 
 
 async def _events_between(context: Context, price_list: str, above: int, to: int) -> Sequence[Event]:

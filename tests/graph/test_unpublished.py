@@ -165,6 +165,7 @@ OTHERWISE = {
     # Always the current version, or events that made a version current.
     "PriceList.current",
     "Subscription.published",
+    "Subscription.publications",
     # Tried in tests of their own.
     "PriceList.snapshots",
     "Subscription.batchProgress",

@@ -50,6 +50,7 @@ ROOTS: dict[str, set[Scope]] = {
     "Mutation.updatePriceList": {ADMIN},
     "Mutation.deletePriceList": {ADMIN},
     "Subscription.published": {READ},
+    "Subscription.publications": {READ},
     "Subscription.batchProgress": {WRITE, OPERATE},
 }
 """The scopes of each root field. Add new fields deliberately."""
