@@ -27,7 +27,7 @@ async def test_an_operator_finds_wrong_prices_rolls_back_and_approves_the_next_b
     browser: Browser, stage: Stage
 ) -> None:
     integrator = stage.clients["ingrid"]
-    await integrator.submit("ecb", [row("USD", "11.172")], mode="MERGE", label="night run")
+    await integrator.submit("ecb", [row("USD", "11.172", "USD")], mode="MERGE", label="night run")
 
     sign_in(browser, stage, "olivia")
     browser.sees("night run")
@@ -45,7 +45,7 @@ async def test_an_operator_finds_wrong_prices_rolls_back_and_approves_the_next_b
     browser.sees("USD is ten times too high")
     assert (await state(integrator))["pin"] == {"version": 30, "by": "olivia", "reason": "USD is ten times too high"}
 
-    held = await integrator.submit("ecb", [row("USD", "1.12")], mode="MERGE", label="corrected")
+    held = await integrator.submit("ecb", [row("USD", "1.12", "USD")], mode="MERGE", label="corrected")
     assert held["batch"]["state"] == "HELD"
     browser.open("/review")
     browser.sees("corrected")
