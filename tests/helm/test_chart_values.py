@@ -272,8 +272,8 @@ def test_the_schema_rejects_invalid_values(helm: Path, values: Values, message: 
     assert message in str(error.value)
 
 
-def console(ingress: Values, *, enabled: bool = True) -> Values:
-    return {"console": {"enabled": enabled, "ingress": {"enabled": True, **ingress}}}
+def console(ingress: Values) -> Values:
+    return {"console": {"enabled": True, "ingress": {"enabled": True, **ingress}}}
 
 
 @pytest.mark.parametrize(
@@ -311,7 +311,6 @@ def console(ingress: Values, *, enabled: bool = True) -> Values:
             {"serviceMonitor": {"enabled": True}, "networkPolicy": {"metricsFrom": []}},
             "serviceMonitor.enabled needs networkPolicy.metricsFrom",
         ),
-        (console({"host": "console.example"}, enabled=False), "console.ingress.enabled needs console.enabled"),
         (console({}), "console.ingress.enabled needs console.ingress.host"),
         (console({"host": "console.example"}), "console.ingress.authentication is empty: set the annotations with"),
         (

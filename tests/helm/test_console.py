@@ -40,9 +40,10 @@ def test_there_is_no_console_unless_it_is_enabled(helm: Path) -> None:
     assert NAME not in names
     kinds = {each["kind"] for each in Release(helm, CONSOLE).manifests if each["metadata"]["name"] == NAME}
     assert kinds == {"Deployment", "Service", "NetworkPolicy"}
+    assert NAME not in Release(helm, INGRESS, {"console": {"enabled": False}}).all("Ingress")
 
 
-def test_there_is_one_console_and_never_a_second_beside_it(helm: Path) -> None:
+def test_there_is_one_console_and_never_two_at_once(helm: Path) -> None:
     release = Release(helm, merge(EVERYTHING, CONSOLE))
     spec = release.one("Deployment", NAME)["spec"]
     assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})

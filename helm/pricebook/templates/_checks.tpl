@@ -54,7 +54,7 @@
 {{- if and .Values.httpRoute.enabled (not .Values.httpRoute.parentRefs) }}
 {{- fail "httpRoute.enabled needs httpRoute.parentRefs: the Gateways that take the route." }}
 {{- end }}
-{{- if .Values.console.ingress.enabled }}
+{{- if and .Values.console.enabled .Values.console.ingress.enabled }}
 {{- include "pricebook.checkConsole" . }}
 {{- end }}
 {{- end }}
@@ -63,9 +63,6 @@
 {{- define "pricebook.checkConsole" -}}
 {{- $hosts := concat (ternary (list .Values.ingress.host) list .Values.ingress.enabled) (ternary .Values.httpRoute.hostnames list .Values.httpRoute.enabled) }}
 {{- with .Values.console }}
-{{- if not .enabled }}
-{{- fail "console.ingress.enabled needs console.enabled: there is no console to reach." }}
-{{- end }}
 {{- if not .ingress.host }}
 {{- fail "console.ingress.enabled needs console.ingress.host: the name under which people open the console." }}
 {{- end }}
