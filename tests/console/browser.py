@@ -3,7 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from selenium.common.exceptions import TimeoutException
+from selenium.common.exceptions import (
+    ElementClickInterceptedException,
+    StaleElementReferenceException,
+    TimeoutException,
+)
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -62,11 +66,11 @@ class Browser:
 
     def press(self, label: str) -> None:
         """Press the button that is labelled so, once it can be pressed."""
-        self._find(f"//button[normalize-space()={_quoted(label)} and not(@disabled)]").click()
+        self._click(f"//button[normalize-space()={_quoted(label)} and not(@disabled)]")
 
     def follow(self, text: str) -> None:
         """Follow the link with this text."""
-        self._find(f"//a[normalize-space()={_quoted(text)}]").click()
+        self._click(f"//a[normalize-space()={_quoted(text)}]")
         self.wait_until_alive()
 
     def fill(self, label: str, value: str) -> None:
@@ -99,11 +103,22 @@ class Browser:
         found: list[Any] = self.driver.execute_async_script(AXE)
         return [each for each in found if each[0] in {"serious", "critical"}]
 
-    def _find(self, xpath: str) -> WebElement:
-        def shown(driver: Chrome) -> list[WebElement]:
-            return [each for each in driver.find_elements(By.XPATH, xpath) if each.is_displayed()]
+    def _click(self, xpath: str) -> None:
+        """Click the last one that is shown: a dialog stands after its page. Again if the page was just redrawn."""
 
-        return self._wait.until(shown, f"No {xpath}.")[0]
+        def clicked(driver: Chrome) -> bool:
+            if shown := self._shown(xpath):
+                shown[-1].click()
+            return bool(shown)
+
+        ignored = (StaleElementReferenceException, ElementClickInterceptedException)
+        WebDriverWait(self.driver, TIMEOUT_SECONDS, ignored_exceptions=ignored).until(clicked, f"No {xpath}.")
+
+    def _find(self, xpath: str) -> WebElement:
+        return self._wait.until(lambda _: self._shown(xpath), f"No {xpath}.")[-1]
+
+    def _shown(self, xpath: str) -> list[WebElement]:
+        return [each for each in self.driver.find_elements(By.XPATH, xpath) if each.is_displayed()]
 
 
 def _quoted(text: str) -> str:
