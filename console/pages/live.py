@@ -11,6 +11,7 @@ from console.client.errors import ApiError
 from console.frame.paths import batch_path, compare_path, list_path
 from console.frame.viewer import Viewer
 from console.frame.visit import Visit
+from console.sessions.caller import Scope
 from console.widgets.batches import STATES, move_text, served_text, state_badge, summary_text
 from console.widgets.parts import Text, empty, link, notice, section
 from console.widgets.progress import ProgressBar
@@ -70,6 +71,7 @@ class Live:
 
     def __init__(self, visit: Visit) -> None:
         self._visit = visit
+        self._sees_batches = any(map(visit.caller.may_anywhere, (Scope.BATCHES_WRITE, Scope.SNAPSHOTS_OPERATE)))
         self._ticks = 0
         self._is_reading = False
         self._publications: deque[Json] = deque(maxlen=MAX_PUBLICATIONS)
@@ -77,25 +79,30 @@ class Live:
         self._finished: list[Json] | None = None
 
     async def build(self) -> None:
-        """Show the three sections, and keep them up to date."""
+        """Show the sections, and keep them up to date. A caller who works on no list sees publications alone."""
         self._error = ui.element("div")
-        with section("In progress"):
-            self._coming = ui.element("div")
+        if self._sees_batches:
+            with section("In progress"):
+                self._coming = ui.element("div")
         with section("Publications", note="as they happen, while this page is open"):
             self._interruption = ui.element("div")
             self._nothing = Text("p", "No publication since this page was opened.").classes("empty")
             self._feed = table("Publications", _FEED_COLUMNS, [], page_size=MAX_PUBLICATIONS)
             self._feed.set_visibility(False)
-        with section("Finished last"):
-            self._done = ui.element("div")
-        await self._read()
         self._visit.follow(self._note)
-        ui.timer(TICK_SECONDS, self._tick)
+        if self._sees_batches:
+            with section("Finished last"):
+                self._done = ui.element("div")
+            await self._refresh()
+            ui.timer(TICK_SECONDS, self._tick)
 
     async def _tick(self) -> None:
         self._ticks += 1
         if self._is_reading or (not self._bars and self._ticks % IDLE_TICKS):
             return
+        await self._refresh()
+
+    async def _refresh(self) -> None:
         self._is_reading = True
         try:
             await self._read()

@@ -32,7 +32,7 @@ def test_nothing_stands_against_a_batch_that_waits_for_its_release_alone() -> No
 
 def test_a_pin_and_gates_stand_against_it_until_it_is_approved() -> None:
     pin = {"version": 4}
-    assert obstacles(item("minSize", pin=pin)) == ["the list is pinned", "too few prices"]
+    assert obstacles(item("pin", "minSize", pin=pin)) == ["the list is pinned", "too few prices"]
     assert obstacles(item("minSize", "approved", pin=pin)) == ["the list is pinned"]
 
 
