@@ -33,6 +33,7 @@ class Kind(NamedTuple):
 
 
 _DOWN = "path://M0 0h20l-10 17z"
+_RING = "path://M10 0a10 10 0 1 0 .01 0zM10 4a6 6 0 1 1-.01 0z"
 _CROSS = "path://M2 0L10 8L18 0L20 2L12 10L20 18L18 20L10 12L2 20L0 18L8 10L0 2Z"
 
 KINDS = {
@@ -40,7 +41,7 @@ KINDS = {
     "APPROVED": Kind("Approved", "roundRect", "good"),
     "ROLLED_BACK": Kind("Rolled back", _DOWN, "bad"),
     "PINNED": Kind("Pinned", "pin", "warn"),
-    "UNPINNED": Kind("Unpinned", "emptyCircle", "warn"),
+    "UNPINNED": Kind("Unpinned", _RING, "warn"),
     "HELD": Kind("Held", "rect", "warn"),
     "REJECTED": Kind("Rejected", "diamond", "bad"),
     "DELETED": Kind("Deleted", _CROSS, "idle"),

@@ -35,9 +35,8 @@ class ActionDialog:
         self._act = act
         self._typed_name = typed_name
         self._is_busy = True
-        with ui.dialog() as self._dialog, ui.card().classes("dialog") as card:
-            card.props["role"] = "dialog"
-            card.props["aria-label"] = title
+        with ui.dialog() as self._dialog, ui.card().classes("dialog"):
+            self._dialog.props["aria-label"] = title
             Text("h2", title)
             self._content = ui.element("div").classes("dialog-content")
             self._reason = _field("Reason", "reason", self._check)
