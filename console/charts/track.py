@@ -33,14 +33,16 @@ class Kind(NamedTuple):
 
 
 _DOWN = "path://M0 0h20l-10 17z"
+_PUSHPIN = "path://M4 0h12v9l4 5h-9v8h-2v-8h-9l4-5z"
+_RING = "path://M10 0a10 10 0 1 0 .01 0zM10 4a6 6 0 1 1-.01 0z"
 _CROSS = "path://M2 0L10 8L18 0L20 2L12 10L20 18L18 20L10 12L2 20L0 18L8 10L0 2Z"
 
 KINDS = {
     "PUBLISHED": Kind("Published", "circle", "accent"),
     "APPROVED": Kind("Approved", "roundRect", "good"),
     "ROLLED_BACK": Kind("Rolled back", _DOWN, "bad"),
-    "PINNED": Kind("Pinned", "pin", "warn"),
-    "UNPINNED": Kind("Unpinned", "emptyCircle", "warn"),
+    "PINNED": Kind("Pinned", _PUSHPIN, "warn"),
+    "UNPINNED": Kind("Unpinned", _RING, "warn"),
     "HELD": Kind("Held", "rect", "warn"),
     "REJECTED": Kind("Rejected", "diamond", "bad"),
     "DELETED": Kind("Deleted", _CROSS, "idle"),
@@ -140,7 +142,7 @@ def _series(viewer: Viewer, kind: Kind, marks: list[Mark], colours: dict[str, st
         "name": kind.name,
         "type": "scatter",
         "symbol": kind.symbol,
-        "symbolSize": 20 if kind.symbol == "pin" else 10,
+        "symbolSize": 11,
         "itemStyle": {"color": colours[kind.colour]},
         "data": [{"value": [mark.at, mark.version], "tip": _tip(viewer, mark.event)} for mark in marks],
     }

@@ -116,6 +116,7 @@ class PriceListPage:
         except ApiError as error:
             self._warning.set_text(f"Not up to date: {error}")
             return
+        self._warning.set_text("")
         self._show_head(found)
 
     async def _read(self) -> Json | None:

@@ -39,10 +39,11 @@ COLUMNS = (
     Column("state", "State"),
     Column("size", "Prices", numeric=True),
     Column("published", "Published"),
-    Column("changes", "Changed"),
-    Column("by", "Batch of"),
     Column("compare", "Compare"),
 )
+
+BATCH_COLUMNS = (Column("changes", "Changed"), Column("by", "Batch of"))
+"""For those who work on the list."""
 
 PAGE_SIZE = 50
 """Versions of a page of the table."""
@@ -67,7 +68,11 @@ def versions_table(visit: Visit, name: str, act: Callable[[str, int], Awaitable[
         if event.args["action"] in (ROLL_BACK, KEEP):
             await act(event.args["action"], int(event.args["key"]))
 
-    columns = [*COLUMNS, ACTIONS] if visit.may_operate(name) else COLUMNS
+    columns = [*COLUMNS]
+    if visit.works_on(name):
+        columns[-1:-1] = BATCH_COLUMNS
+    if visit.may_operate(name):
+        columns.append(ACTIONS)
     shown = PagedTable(
         "Versions",
         columns,
@@ -151,5 +156,5 @@ def _actions(visit: Visit, name: str, page: Json, each: Json) -> Json:
     if version == page["currentVersion"]:
         return actions_cell(keep)
     return actions_cell(
-        {"name": ROLL_BACK, "label": "Roll back to this", "title": f"Roll back to version {version}"}, keep
+        {"name": ROLL_BACK, "label": "Roll back to this", "title": f"Roll back to this: version {version}"}, keep
     )
