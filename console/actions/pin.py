@@ -115,7 +115,7 @@ class _Unpin:
         with facts():
             fact("Current", version_text(found["current"]))
             fact("Pinned by", found["pin"]["by"])
-            fact("Why", found["pin"]["reason"])
+            fact("Reason of the pin", found["pin"]["reason"])
         return found
 
 
@@ -133,7 +133,7 @@ class _PublishLatest(_Unpin):
         batch = (await self._visit.api.query(LATEST, id=self._batch))["batch"]
         rebased = batch and batch["rebased"]
         with facts():
-            fact("Is published", batch_text(latest))
+            fact("To be published", batch_text(latest))
             if rebased:
                 fact("Changes", summary_text(rebased["summary"]))
         link("Look at the batch", batch_path(latest["id"])).props["target"] = "_blank"

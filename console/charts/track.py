@@ -128,12 +128,10 @@ def track_chart(viewer: Viewer, track: Track) -> ui.echart:
 def _legend(kinds: list[str], text: Json) -> Json:
     return {
         "data": [{"name": CURRENT, "icon": "path://M0 0h20v3h-20z"}, *kinds],
-        "type": "scroll",
         "bottom": 36,
         "itemWidth": 14,
         "itemHeight": 10,
         "textStyle": text,
-        "pageTextStyle": text,
     }
 
 

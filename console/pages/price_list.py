@@ -1,5 +1,6 @@
 """One price list: what is current, how it came to be so, its versions and its audit log; and what can be done."""
 
+import asyncio
 from collections.abc import Callable, KeysView
 from datetime import UTC, datetime
 
@@ -81,7 +82,8 @@ class PriceListPage:
         self._dialogs = ui.element("div")
         self._show_head(found)
         if self._works:
-            with section("What was current when", note=f"by the newest {TRACK_EVENTS} events"):
+            is_whole = len(found["events"]["nodes"]) < TRACK_EVENTS
+            with section("What was current when", note="" if is_whole else f"the newest {TRACK_EVENTS} events"):
                 self._track = ui.element("div")
             self._show_track(found)
         with section("Versions", note="" if self._works else "those that were published"):
@@ -90,8 +92,7 @@ class PriceListPage:
             with section("Audit log"):
                 self._tables.append(log_table(self._visit, self._name))
             show_settings(found["gates"], found["retention"])
-        for each in self._tables:
-            await each.refresh()
+        await asyncio.gather(*(each.refresh() for each in self._tables))
         self._visit.follow(self._note)
         ui.timer(MIN_REFRESH_SECONDS, self._refresh_if_stale)
         ui.timer(REFRESH_SECONDS, self._note)
@@ -111,8 +112,7 @@ class PriceListPage:
                 return
             if self._works:
                 self._show_track(found)
-            for each in self._tables:
-                await each.refresh()
+            await asyncio.gather(*(each.refresh() for each in self._tables))
         except ApiError as error:
             self._warning.set_text(f"Not up to date: {error}")
             return
