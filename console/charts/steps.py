@@ -114,7 +114,7 @@ def _series(currency: str, runs: Sequence[Run], has_dots: bool, colours: Palette
     points: list[Json] = []
     for run in runs:
         if run.currency == currency:
-            points += _points(run, colours, viewer)
+            points += _points(run, colours, viewer, is_last=run is runs[-1])
     return {
         "name": currency,
         "type": "line",
@@ -128,7 +128,7 @@ def _series(currency: str, runs: Sequence[Run], has_dots: bool, colours: Palette
     }
 
 
-def _points(run: Run, colours: Palette, viewer: Viewer) -> Iterator[Json]:
+def _points(run: Run, colours: Palette, viewer: Viewer, *, is_last: bool) -> Iterator[Json]:
     for step in run.steps:
         point: Json = {"value": [_milliseconds(step.since), float(step.amount)], "label": _label(step, viewer)}
         if step.mark:
@@ -136,7 +136,7 @@ def _points(run: Run, colours: Palette, viewer: Viewer) -> Iterator[Json]:
         yield point
     end = run.steps[-1]
     until = _milliseconds(end.until)
-    yield {"value": [until, float(end.amount)], "label": _label(end, viewer), "symbolSize": 0}
+    yield {"value": [until, float(end.amount)], "label": _label(end, viewer) if is_last else "", "symbolSize": 0}
     yield {"value": [until, None]}  # ends the line
 
 
