@@ -43,7 +43,7 @@ def histogram_options(buckets: Sequence[Json], colours: Palette) -> Json:
         "grid": {"left": 8, "right": 8, "top": 28, "bottom": 8, "containLabel": True},
         "tooltip": {
             "trigger": "item",
-            ":formatter": "bar => `${bar.name} %: ${bar.value.toLocaleString('en')} prices`",
+            ":formatter": "bar => `${bar.name} %: ${bar.value.toLocaleString('en')} amounts`",
         },
         "xAxis": {
             "type": "category",

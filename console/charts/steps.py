@@ -114,7 +114,7 @@ def _series(currency: str, runs: Sequence[Run], has_dots: bool, colours: Palette
     points: list[Json] = []
     for run in runs:
         if run.currency == currency:
-            points += _points(run, has_dots, colours, viewer)
+            points += _points(run, colours, viewer, is_last=run is runs[-1])
     return {
         "name": currency,
         "type": "line",
@@ -128,20 +128,21 @@ def _series(currency: str, runs: Sequence[Run], has_dots: bool, colours: Palette
     }
 
 
-def _points(run: Run, has_dots: bool, colours: Palette, viewer: Viewer) -> Iterator[Json]:
+def _points(run: Run, colours: Palette, viewer: Viewer, *, is_last: bool) -> Iterator[Json]:
     for step in run.steps:
-        since = viewer.time(step.since.isoformat())
-        point: Json = {
-            "value": [_milliseconds(step.since), float(step.amount)],
-            "label": f"{step.amount} {step.currency}\nfrom {since}\nversion {step.version}",
-        }
+        point: Json = {"value": [_milliseconds(step.since), float(step.amount)], "label": _label(step, viewer)}
         if step.mark:
-            point["label"] += ", rolled back to"
             point |= {"symbolSize": 10, "itemStyle": {"color": colours.warn}}
         yield point
     end = run.steps[-1]
-    yield {"value": [_milliseconds(end.until), float(end.amount)], "symbolSize": 0}
-    yield {"value": [_milliseconds(end.until), None]}  # ends the line
+    until = _milliseconds(end.until)
+    yield {"value": [until, float(end.amount)], "label": _label(end, viewer) if is_last else "", "symbolSize": 0}
+    yield {"value": [until, None]}  # ends the line
+
+
+def _label(step: Step, viewer: Viewer) -> str:
+    version = f"version {step.version}{', rolled back to' if step.mark else ''}"
+    return f"{step.amount} {step.currency}\nfrom {viewer.time(step.since.isoformat())}\n{version}"
 
 
 def _milliseconds(instant: datetime) -> int:

@@ -54,8 +54,16 @@ query ConsoleChanges($name: ID!, $from: Int!, $to: Int!, $prefix: String) {{
   }}
 }}"""
 
+CURRENT = """
+query ConsoleCurrentVersion($name: ID!) {
+  priceList(name: $name) { currentVersion }
+}"""
+
 MAX_OFFERED = 500
 """Versions that are offered, the newest; the number of any other can be typed."""
+
+REFRESH_SECONDS = 1.0
+"""Shortest time between two readings, however many publications arrive."""
 
 
 async def compare_page(
@@ -90,6 +98,7 @@ class Comparison:
         self._range = {"name": name, "from": before, "to": after}
         self._prefix = prefix
         self._current: int | None = None
+        self._is_stale = False
 
     async def build(self) -> None:
         """Show the comparison; the statistics, which may take longer, once the rest is there. Raises `ApiError`."""
@@ -106,7 +115,8 @@ class Comparison:
         if not self._prefix:
             self._pages.show_count(summary["added"] + summary["removed"] + summary["changed"])
         ui.timer(0.05, self._show_statistics, once=True)
-        self._show_publications()
+        self._visit.follow(self._note)
+        ui.timer(REFRESH_SECONDS, self._tell_what_is_current)
 
     def _show_sides(self, before: Json, after: Json) -> None:
         with ui.element("div").classes("columns sides"):
@@ -161,15 +171,23 @@ class Comparison:
     def _of_prefix(self) -> str:
         return f" · skus that begin with {self._prefix}" if self._prefix else ""
 
-    def _show_publications(self) -> None:
+    def _note(self, publication: Json | None) -> None:
+        if publication is None or publication["priceList"] == self._name:
+            self._is_stale = True
+
+    async def _tell_what_is_current(self) -> None:
         """Say so when another version becomes current: versions never change, but what is current does."""
-
-        def react(publication: Json | None) -> None:
-            if publication and publication["priceList"] == self._name and publication["version"] != self._current:
-                self._current = publication["version"]
-                ui.notify(f"Version {self._current} is current now.", type="info", timeout=0, close_button="OK")
-
-        self._visit.follow(react)
+        if not self._is_stale:
+            return
+        self._is_stale = False
+        try:
+            found = await self._visit.api.query(CURRENT, name=self._name)
+        except ApiError:  # what is shown stays right
+            return
+        current = (found["priceList"] or {}).get("currentVersion")
+        if current is not None and current != self._current:
+            self._current = current
+            ui.notify(f"Version {current} is current now.", type="info", timeout=0, close_button="OK")
 
 
 def _batch_fact(batch: Json) -> None:

@@ -151,7 +151,8 @@ class SkuPage:
         if periods:
             note = f"the newest {MAX_ROWS} of {len(periods):,}" if len(periods) > MAX_ROWS else f"{len(periods):,}"
             with section("Periods", note=note):
-                period_table(period_rows(viewer, self._name, self._sku, periods, origins))
+                rows = period_rows(viewer, self._name, self._sku, periods, origins)
+                period_table(rows, has_events=self._visit.works_on(self._name))
 
     def _show_ranges(self) -> None:
         with ui.element("nav").classes("ranges") as ranges:

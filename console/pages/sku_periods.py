@@ -29,7 +29,7 @@ MAX_ROWS = 50
 MAX_EVENT_PAGES = 3
 """Pages of the audit log that are read, the newest."""
 
-MAX_LABEL_CHARACTERS = 60
+MAX_LABEL_CHARACTERS = 40
 """Characters of a label that are shown; all of it is shown on hover."""
 
 COLUMNS = (
@@ -128,6 +128,6 @@ def _deed(event: Json) -> str | None:
     return event_text(event) if event and event["kind"] != "PUBLISHED" else None
 
 
-def period_table(rows: list[Json]) -> ui.table:
-    """Show the periods."""
-    return table("Periods", COLUMNS, rows)
+def period_table(rows: list[Json], *, has_events: bool) -> ui.table:
+    """Show the periods; without `has_events`, not who began them."""
+    return table("Periods", COLUMNS if has_events else COLUMNS[:-2], rows)

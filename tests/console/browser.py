@@ -17,7 +17,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 TIMEOUT_SECONDS = 60
 
 SHOWS = "return document.body.innerText.replace(/\\s+/g, ' ').includes(arguments[0])"
-IS_CONNECTED = "return window.did_handshake === true"
+IS_ALIVE = "return window.did_handshake === true && !window.isLeft"
 AXE = """
 const done = arguments[arguments.length - 1];
 const told = (each) => [each.impact, each.id, each.nodes.map((node) => node.html).slice(0, 5)];
@@ -43,7 +43,11 @@ class Browser:
 
     def wait_until_alive(self) -> None:
         """Wait until the page is connected: then its buttons work."""
-        self._wait.until(lambda driver: driver.execute_script(IS_CONNECTED), "The page does not connect.")
+        self._wait.until(lambda driver: driver.execute_script(IS_ALIVE), "The page does not connect.")
+
+    def leave(self) -> None:
+        """Let the next `wait_until_alive` wait for another page than this one."""
+        self.driver.execute_script("window.isLeft = true")
 
     def waits_for_title(self, text: str) -> None:
         """Wait until the title of the page begins with a text."""
@@ -70,6 +74,7 @@ class Browser:
 
     def follow(self, text: str) -> None:
         """Follow the link with this text."""
+        self.leave()
         self._click(f"//a[normalize-space()={_quoted(text)}]")
         self.wait_until_alive()
 

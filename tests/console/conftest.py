@@ -117,6 +117,7 @@ def sign_in(browser: Browser, stage: Stage, name: str) -> None:
     """Sign in with the key of a caller, and see all price lists."""
     browser.driver.get(browser.url)
     browser.fill("API key or token", stage.keys[name])
+    browser.leave()
     browser.press("Sign in")
     browser.wait_until_alive()
     browser.sees("Search by name")

@@ -64,6 +64,7 @@ def test_a_wrong_token_is_refused_and_the_right_one_leads_to_the_page_asked_for(
     browser.press("Sign in")
     browser.sees("The API does not accept this token")
     browser.fill("API key or token", stage.keys["olivia"])
+    browser.leave()
     browser.press("Sign in")
     browser.wait_until_alive()
     assert browser.driver.current_url == f"{browser.url}/live"
