@@ -80,8 +80,8 @@ def frame(viewer: Viewer, title: str, visit: Visit | None = None, path: str = ""
     ui.page_title(f"{title} · Pricebook")
     ui.add_head_html(NOTE_VIEWER + STYLE)
     ui.dark_mode(viewer.is_dark)
-    link("Skip to the content", "#content").classes("skip")
     with ui.header(elevated=False).classes("top"):
+        link("Skip to the content", "#content").classes("skip")
         link("Pricebook", "/").classes("brand")
         if visit:
             with ui.element("nav") as ways:

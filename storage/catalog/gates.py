@@ -217,11 +217,12 @@ def _digits(value: Decimal) -> int:
 
 
 def _percent(part: int | Decimal, whole: int | Decimal) -> Decimal:
-    return (100 * Decimal(part) / Decimal(whole)).quantize(_HUNDREDTH, ROUND_HALF_EVEN)
+    percent = min(100 * Decimal(part) / Decimal(whole), MAX_PERCENT)
+    return percent.quantize(_HUNDREDTH, ROUND_HALF_EVEN)
 
 
 def change_percent(before: Decimal, after: Decimal) -> Decimal:
     """Return the change of an amount in percent, at most `MAX_PERCENT`; a change from zero is `MAX_PERCENT`."""
     if before == after:
         return Decimal(0)
-    return MAX_PERCENT if not before else min(_percent(abs(after - before), before), MAX_PERCENT)
+    return MAX_PERCENT if not before else _percent(abs(after - before), before)

@@ -72,6 +72,12 @@ class Browser:
         """Press the button that is labelled so, once it can be pressed."""
         self._click(f"//button[normalize-space()={_quoted(label)} and not(@disabled)]")
 
+    def confirm(self, label: str) -> None:
+        """Press the button of a dialog, and wait until the page is loaded again, as after every success."""
+        self.leave()
+        self.press(label)
+        self.wait_until_alive()
+
     def follow(self, text: str) -> None:
         """Follow the link with this text."""
         self.leave()
