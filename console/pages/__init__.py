@@ -3,14 +3,14 @@
 from typing import NamedTuple
 
 from console.frame.frame import Build
-from console.pages.batch import batch
+from console.pages.batch import batch_page
 from console.pages.compare import compare_page
-from console.pages.live import live
-from console.pages.overview import overview
-from console.pages.price_list import price_list
-from console.pages.release import release
-from console.pages.releases import releases
-from console.pages.review import review
+from console.pages.live import live_page
+from console.pages.overview import overview_page
+from console.pages.price_list import price_list_page
+from console.pages.release import release_page
+from console.pages.releases import releases_page
+from console.pages.review import review_page
 from console.pages.sku import sku_page
 
 
@@ -22,14 +22,14 @@ class Page(NamedTuple):
 
 
 PAGES = {
-    "/": Page("Price lists", overview),
-    "/lists/{name}": Page("{name}", price_list),
+    "/": Page("Price lists", overview_page),
+    "/lists/{name}": Page("{name}", price_list_page),
     "/lists/{name}/compare": Page("{name}: compare versions", compare_page),
     "/lists/{name}/sku": Page("{name}: {sku}", sku_page),
-    "/review": Page("Review", review),
-    "/batches/{batch_id}": Page("Batch {batch_id}", batch),
-    "/live": Page("Live", live),
-    "/releases": Page("Releases", releases),
-    "/releases/{release_id}": Page("Release", release),
+    "/review": Page("Review", review_page),
+    "/batches/{batch_id}": Page("Batch {batch_id}", batch_page),
+    "/live": Page("Live", live_page),
+    "/releases": Page("Releases", releases_page),
+    "/releases/{release_id}": Page("Release", release_page),
 }
 """The pages, by path."""

@@ -58,7 +58,7 @@ REFRESH_SECONDS = 5.0
 MODES = {"REPLACE": "replaces the list", "MERGE": "merged into the list"}
 
 
-async def batch(visit: Visit, batch_id: str) -> None:
+async def batch_page(visit: Visit, batch_id: str) -> None:
     """Build the page."""
     found = (await visit.api.query(BATCH, id=batch_id))["batch"]
     if found is None:

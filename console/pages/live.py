@@ -61,7 +61,7 @@ KINDS = {
 """The text and the tone of what makes a version current."""
 
 
-async def live(visit: Visit) -> None:
+async def live_page(visit: Visit) -> None:
     """Build the page."""
     await Live(visit).build()
 

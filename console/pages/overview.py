@@ -83,7 +83,7 @@ ORDERS: dict[str, Callable[[Json, int], Any]] = {
 """What each column is ordered by, from the list and the number of batches that wait."""
 
 
-async def overview(visit: Visit) -> None:
+async def overview_page(visit: Visit) -> None:
     """Build the page."""
     await Overview(visit).build()
 

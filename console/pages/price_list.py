@@ -54,7 +54,7 @@ MIN_REFRESH_SECONDS = 1.0
 """Shortest time between two readings, however many publications arrive."""
 
 
-async def price_list(visit: Visit, name: str) -> None:
+async def price_list_page(visit: Visit, name: str) -> None:
     """Build the page."""
     await PriceListPage(visit, name).build()
 
@@ -84,8 +84,8 @@ class PriceListPage:
         if self._works:
             is_whole = len(found["events"]["nodes"]) < TRACK_EVENTS
             with section("What was current when", note="" if is_whole else f"the newest {TRACK_EVENTS} events"):
-                self._track = ui.element("div")
-            self._show_track(found)
+                self._track = ui.element("div").classes("track")
+            ui.timer(0, lambda: self._show_track(found), once=True)  # charts take long to load: the tables do not wait
         with section("Versions", note="" if self._works else "those that were published"):
             self._tables: list[PagedTable] = [versions_table(self._visit, self._name, self._act)]
         if self._works:

@@ -45,7 +45,7 @@ COLUMNS = (
 BATCH_COLUMNS = (Column("changes", "Changed"), Column("by", "Batch of"))
 """For those who work on the list."""
 
-PAGE_SIZE = 50
+PAGE_SIZE = 30
 """Versions of a page of the table."""
 
 ACTIONS = Column("actions", "Actions")

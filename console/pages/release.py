@@ -45,7 +45,7 @@ query ConsoleRelease($id: ID!) {
 REFRESH_SECONDS = 5.0
 
 
-async def release(visit: Visit, release_id: str) -> None:
+async def release_page(visit: Visit, release_id: str) -> None:
     """Build the page."""
     found = (await visit.api.query(RELEASE, id=release_id))["release"]
     if found is None:

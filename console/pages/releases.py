@@ -38,7 +38,7 @@ SHOWN_LISTS = 4
 """Names of price lists in a row; the others are counted."""
 
 
-async def releases(visit: Visit, state: Annotated[str, Query()] = "", after: Annotated[str, Query()] = "") -> None:
+async def releases_page(visit: Visit, state: Annotated[str, Query()] = "", after: Annotated[str, Query()] = "") -> None:
     """Build the page."""
     state = state if state in STATES else ""
     found = await visit.api.query(RELEASES, state=state or None, first=PAGE_SIZE, after=after or None)

@@ -59,7 +59,7 @@ REFRESH_SECONDS = 10.0
 """How often the batches are read again; a page on which nothing has changed stays as it is."""
 
 
-async def review(
+async def review_page(
     visit: Visit, price_list: Annotated[str, Query(alias="list")] = "", page: Annotated[str, Query()] = "1"
 ) -> None:
     """Build the page."""

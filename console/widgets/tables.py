@@ -25,9 +25,9 @@ _CELL = """
         <span v-else :title="cell.title">{{ cell.text }}</span>
       </span>
       <span v-if="cell.note" class="note" :title="cell.noteTitle">{{ cell.note }}</span>
-      <q-btn v-for="action in cell.actions" :key="action.name" class="row-action" flat dense no-caps
-        :label="action.label" :aria-label="action.title"
-        @click="() => $parent.$emit('act', { action: action.name, key: props.key })" />
+      <button v-for="action in cell.actions" :key="action.name" class="row-action" type="button"
+        :aria-label="action.title" @click="() => $parent.$emit('act', { action: action.name, key: props.key })"
+        >{{ action.label }}</button>
     </div>
   </div>
 </q-td>
