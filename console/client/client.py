@@ -9,7 +9,7 @@ import httpx
 import msgspec
 
 from console.client import Json
-from console.client.errors import ApiError, Problem, Refused, Unreachable, error_of
+from console.client.errors import ApiError, Problem, Refused, Unreachable, code_of, error_of
 
 REQUEST_TIMEOUT_SECONDS = 30
 """Longest time without a byte from the server. A mutation responds within 20 seconds."""
@@ -38,6 +38,12 @@ class ApiClient:
     async def query(self, document: str, **variables: object) -> Json:
         """Return the `data` of a query. Raises `ApiError`."""
         return _data(await self._post(document, variables))
+
+    async def query_allowed(self, document: str, **variables: object) -> Json:
+        """Return the `data` of a query, in which fields that the caller may not read are null. Raises `ApiError`."""
+        body = _body(await self._post(document, variables))
+        refused = [each for each in body.get("errors") or () if code_of(each) != "FORBIDDEN"]
+        return _data_of({**body, "errors": refused})
 
     async def mutate(self, document: str, **fields: object) -> Json:
         """Send a mutation with the fields of its `input`, and return its payload. Raises `Refused`, `ApiError`."""
@@ -84,13 +90,17 @@ class ApiClient:
 
 
 def _data(response: httpx.Response) -> Json:
+    return _data_of(_body(response))
+
+
+def _body(response: httpx.Response) -> Json:
     try:
         body = response.json()
     except ValueError:
         body = None
     if not isinstance(body, dict):
         raise Unreachable(f"The response is not GraphQL: status {response.status_code}. Check the endpoint.")
-    return _data_of(body)
+    return body
 
 
 def _data_of(body: Json) -> Json:

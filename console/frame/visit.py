@@ -33,6 +33,10 @@ class Visit:
         """Whether the caller sees pins, batches, events and what is unpublished of a price list."""
         return self.may_operate(price_list) or self.caller.may(Scope.BATCHES_WRITE, price_list)
 
+    def works_anywhere(self) -> bool:
+        """Whether the caller works on any price list, in the sense of `works_on`."""
+        return any(self.caller.may_anywhere(scope) for scope in Scope)
+
     def follow(self, react: Callable[[Json | None], None]) -> None:
         """Call `react` in this page with each publication while the page is open; with None if some may be missed."""
         client = ui.context.client
