@@ -9,7 +9,7 @@ import httpx
 import msgspec
 
 from console.client import Json
-from console.client.errors import ApiError, Problem, Refused, Unreachable, code_of, error_of
+from console.client.errors import ApiError, Problem, Refused, Unauthenticated, Unreachable, code_of, error_of
 
 REQUEST_TIMEOUT_SECONDS = 30
 """Longest time without a byte from the server. A mutation responds within 20 seconds."""
@@ -78,7 +78,7 @@ class ApiClient:
 
     async def _post(self, document: str, variables: Json) -> httpx.Response:
         if self._http.is_closed:
-            raise error_of([{"extensions": {"code": "UNAUTHENTICATED"}, "message": "This session has ended."}])
+            raise _ended()
         try:
             return await self._http.post(
                 self.endpoint,
@@ -86,7 +86,13 @@ class ApiClient:
                 headers={"Content-Type": "application/json"},
             )
         except (httpx.HTTPError, httpx.InvalidURL) as error:
+            if self._http.is_closed:  # meanwhile
+                raise _ended() from error
             raise Unreachable(f"{self.endpoint} does not respond: {error or type(error).__name__}.") from error
+
+
+def _ended() -> Unauthenticated:
+    return Unauthenticated([Problem("UNAUTHENTICATED", "This session has ended. Sign in again.")])
 
 
 def _data(response: httpx.Response) -> Json:
