@@ -14,7 +14,7 @@ from console.sessions.sessions import Session
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """What a page is built from. A page lives as long as its tab shows it."""
+    """The session, caller and viewer that a page is built from. A page lives as long as its tab shows it."""
 
     session: Session
     caller: Caller

@@ -51,7 +51,7 @@ MAX_LISTS = 5_000
 ROWS_OF_PAGE = 50
 
 FULL_REFRESH_SECONDS = 60.0
-"""How often all lists are read again, for what no publication tells: pins, schedules, new lists."""
+"""How often all lists are read again, for changes that are not publications: pins, schedules, new lists."""
 
 WAITING_REFRESH_SECONDS = 10.0
 """How often the batches that wait are counted again."""
@@ -80,7 +80,7 @@ ORDERS: dict[str, Callable[[Json, int], Any]] = {
     "next": lambda each, _: each["nextChangeAt"] or "9",
     "waiting": lambda _, waiting: -waiting,
 }
-"""What each column is ordered by, from the list and the number of batches that wait."""
+"""The sort key of each column, from the list and the number of batches that wait."""
 
 
 async def overview_page(visit: Visit) -> None:

@@ -1,4 +1,4 @@
-"""What an operator finds on the pages: lists in every state, batches that wait or failed, a release."""
+"""The data that an operator finds on the pages: lists in every state, batches that wait or failed, a release."""
 
 import datetime
 import secrets

@@ -58,7 +58,7 @@ def views(index: int) -> list[tuple[int, str]]:
 
 @pytest.fixture(scope="module")
 async def scenes(stage: Stage) -> Scenes:
-    """What there is to see."""
+    """The data of the pages."""
     return await set_scenes(stage)
 
 

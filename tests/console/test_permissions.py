@@ -1,4 +1,4 @@
-"""What a caller has no scope for is not offered; what is done without the page is refused by the API."""
+"""Pages offer only actions for which the caller has the scope."""
 
 from tests.console.browser import Browser
 from tests.console.conftest import Stage, sign_in
