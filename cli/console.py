@@ -12,6 +12,9 @@ from cli.options import endpoint_option, token_option
 from cli.startup import BACKLOG, BadSettings, interrupt_on_stop_signals, listen, url_of
 
 DEFAULT_PORT = 8090
+MAX_MESSAGE_BYTES = 1 << 20
+"""Largest message of a browser; those of forms have a few kilobytes."""
+
 GRACEFUL_SECONDS = 2
 """How long pages that are open may finish their requests when the console stops."""
 
@@ -68,6 +71,7 @@ def _serve(app: ASGIApp, listener: socket.socket) -> None:
         log_level="warning",
         access_log=False,  # it would log the key that opens the console
         proxy_headers=False,
+        ws_max_size=MAX_MESSAGE_BYTES,
         server_header=False,
         timeout_graceful_shutdown=GRACEFUL_SECONDS,
     )

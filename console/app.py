@@ -4,7 +4,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
@@ -71,8 +71,10 @@ class Console:
         return None
 
     async def _sign_in(self, request: Request) -> Response:
-        form = await request.form(max_files=0, max_fields=2, max_part_size=MAX_FORM_BYTES)
-        token, to = str(form.get("token", "")).strip(), str(form.get("to", "/"))
+        form = await _read_form(request)
+        if form is None:
+            return PlainTextResponse(f"A form has at most {MAX_FORM_BYTES} bytes.", status_code=413)
+        token, to = form.get("token", "").strip(), form.get("to", "/")
         if not token:
             return _to_sign_in("EMPTY", to)
         try:
@@ -122,6 +124,16 @@ _PROBLEMS = {
     "UNAUTHENTICATED": "The API does not accept this token: it is invalid, expired or revoked.",
     "UNREACHABLE": "The API does not respond. Try again in a moment.",
 }
+
+
+async def _read_form(request: Request) -> dict[str, str] | None:
+    """Return the fields of a form; None if it is too large."""
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_FORM_BYTES:
+            return None
+    return dict(parse_qsl(body.decode(errors="replace")))
 
 
 async def _healthz() -> Response:

@@ -8,6 +8,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
+import httpx
+import pytest
+
 from tests.acceptance.test_two_servers import ROOT
 from tests.console.browser import Browser
 from tests.console.conftest import Stage, console, sign_in
@@ -108,6 +111,19 @@ def test_the_address_of_a_console_with_a_token_opens_it_once(stage: Stage, tmp_p
         with chromium(tmp_path / "second") as other:
             other.get(address)
             Browser(other, browser.url).sees("API key or token")
+
+
+def test_a_form_that_is_no_form_of_ours_is_not_read_to_its_end(console_url: str) -> None:
+    with httpx.Client(trust_env=False, timeout=30) as client:
+        response = client.post(f"{console_url}/sign-in", content=(b"token=" + b"x" * 10_000 for _ in range(100)))
+    assert response.status_code == 413
+
+
+@pytest.mark.parametrize("to", ["//evil.example", "https://evil.example", "/\\evil.example", "javascript:alert(1)"])
+def test_signing_in_leads_to_pages_of_the_console_alone(console_url: str, stage: Stage, to: str) -> None:
+    with httpx.Client(trust_env=False, timeout=30) as client:
+        response = client.post(f"{console_url}/sign-in", data={"token": stage.keys["rhea"], "to": to})
+    assert response.headers["Location"] == "/"
 
 
 def test_a_token_is_refused_where_others_can_reach_the_console(stage: Stage) -> None:
