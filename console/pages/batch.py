@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 
-from nicegui import ui
+from nicegui import background_tasks, ui
 
 from console.actions.review_batch import approve_dialog, reject_dialog
 from console.actions.schedule_batch import schedule_dialog, unschedule_dialog
@@ -23,7 +23,7 @@ from console.widgets.batches import (
     state_badge,
 )
 from console.widgets.dialogs import DialogHost
-from console.widgets.parts import Text, empty, fact, facts, link, notice, section, time_fact
+from console.widgets.parts import Text, empty, fact, facts, link, notice, section, show_error, time_fact
 from console.widgets.progress import ProgressBar
 
 _FIELDS = """
@@ -83,8 +83,7 @@ class BatchPage:
         await self._show()
         client = ui.context.client
         if self._batch["state"] in IN_PROGRESS:
-            following = asyncio.create_task(self._follow())
-            client.on_delete(following.cancel)
+            client.on_delete(background_tasks.create(self._follow()).cancel)
         ui.timer(REFRESH_SECONDS, self._refresh)
 
     async def _follow(self) -> None:
@@ -136,7 +135,10 @@ class BatchPage:
                 with section("Findings"):
                     show_findings(findings)
             for show in _sections(batch):
-                await show(self._visit, batch)
+                try:
+                    await show(self._visit, batch)
+                except ApiError as error:  # such as a version that has expired
+                    show_error(error)
 
     def _show_head(self) -> None:
         batch = self._batch

@@ -12,12 +12,13 @@ from console.client.errors import ApiError
 from console.frame.paths import batch_path, compare_path
 from console.frame.visit import Visit
 from console.pages.compare_bar import VersionBar, newest_pair, parse_version
-from console.pages.compare_table import DIFF_FIELDS, DifferencePages, difference_table
+from console.pages.compare_table import all_differences_table
 from console.widgets.dialogs import action_button
+from console.widgets.differences import DIFFERENCE_FIELDS, difference_table
 from console.widgets.parts import Text, empty, fact, facts, link, notice, section, show_error, time_fact
 
 VERSIONS = """
-query ConsoleVersions($name: ID!, $first: Int!) {
+query ConsoleOfferedVersions($name: ID!, $first: Int!) {
   priceList(name: $name) {
     name
     currentVersion
@@ -48,7 +49,7 @@ query ConsoleChanges($name: ID!, $from: Int!, $to: Int!, $prefix: String) {{
   priceList(name: $name) {{
     diff(from: $from, to: $to, skuPrefix: $prefix, first: 1) {{
       totalCount
-      largest(first: 20) {{ {DIFF_FIELDS} }}
+      largest(first: 20) {{ {DIFFERENCE_FIELDS} }}
       distribution {{ from to count }}
     }}
   }}
@@ -110,10 +111,11 @@ class Comparison:
         self._statistics = ui.element("div")
         with self._statistics:
             Text("p", "Counting the changes …").classes("pending")
-        self._pages = DifferencePages(self._visit, self._range, self._prefix)
-        await self._pages.build()
+        with section("All differences", note=f"of skus that begin with {self._prefix}" if self._prefix else ""):
+            self._differences = all_differences_table(self._visit, self._range, self._prefix)
+        await self._differences.refresh()
         if not self._prefix:
-            self._pages.show_count(summary["added"] + summary["removed"] + summary["changed"])
+            self._differences.show_total(summary["added"] + summary["removed"] + summary["changed"])
         ui.timer(0.05, self._show_statistics, once=True)
         self._visit.follow(self._note)
         ui.timer(REFRESH_SECONDS, self._tell_what_is_current)
@@ -156,7 +158,7 @@ class Comparison:
                 show_error(error)
             return
         diff = found["priceList"]["diff"]
-        self._pages.show_count(diff["totalCount"])
+        self._differences.show_total(diff["totalCount"])
         falls, rises = totals(diff["distribution"])
         self._statistics.clear()
         with self._statistics:

@@ -4,7 +4,7 @@ from console.client import Json
 from console.frame.paths import batch_path, release_path
 from console.frame.visit import Visit
 from console.widgets.events import event_text
-from console.widgets.paged import PagedTable
+from console.widgets.paged import Page, PagedTable, next_cursor
 from console.widgets.tables import Column, cell, time_cell
 
 EVENTS = """
@@ -32,17 +32,12 @@ COLUMNS = (
 def log_table(visit: Visit, name: str) -> PagedTable:
     """Show the audit log of a list, newest first."""
 
-    async def read(first: int, after: str | None) -> Json:
-        data = await visit.api.query(EVENTS, name=name, first=first, after=after)
-        events: Json = data["events"]
-        return events
+    async def read(first: int, after: str | None) -> Page:
+        events = (await visit.api.query(EVENTS, name=name, first=first, after=after))["events"]
+        rows = [event_row(visit, each) for each in events["nodes"]]
+        return Page(rows, next_cursor(events), events["totalCount"])
 
-    def rows(page: Json) -> list[Json]:
-        return [event_row(visit, each) for each in page["nodes"]]
-
-    return PagedTable(
-        "Audit log", COLUMNS, read, rows, key="id", page_size=PAGE_SIZE, nothing="Nothing has happened yet."
-    )
+    return PagedTable("Audit log", COLUMNS, read, key="id", page_size=PAGE_SIZE, nothing="Nothing has happened yet.")
 
 
 def event_row(visit: Visit, event: Json) -> Json:
