@@ -13,7 +13,7 @@ from console.frame.paths import batch_path, compare_path
 from console.frame.visit import Visit
 from console.pages.compare_bar import VersionBar, newest_pair, parse_version
 from console.pages.compare_table import all_differences_table
-from console.widgets.dialogs import action_button
+from console.widgets.dialogs import DialogHost
 from console.widgets.differences import DIFFERENCE_FIELDS, difference_table
 from console.widgets.parts import Text, empty, fact, facts, link, notice, section, show_error, time_fact
 
@@ -105,6 +105,7 @@ class Comparison:
         """Show the comparison; the statistics, which may take longer, once the rest is there. Raises `ApiError`."""
         found = await self._visit.api.query(COMPARISON, **self._range, works=self._visit.works_on(self._name))
         self._current = found["priceList"]["currentVersion"]
+        self._dialogs = DialogHost()
         self._show_sides(found["before"], found["after"])
         summary = found["priceList"]["diff"]["summary"]
         self._show_summary(summary)
@@ -140,7 +141,9 @@ class Comparison:
                 if batch:
                     _batch_fact(batch)
             if is_published and not is_current and self._visit.may_operate(self._name):
-                action_button(f"Roll back to version {version}", rollback_dialog(self._visit, self._name, version))
+                self._dialogs.button(
+                    f"Roll back to version {version}", lambda: rollback_dialog(self._visit, self._name, version)
+                )
 
     def _show_summary(self, summary: Json) -> None:
         with section("Summary", note="of all skus" if self._prefix else ""), facts():

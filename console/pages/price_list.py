@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, KeysView
 from datetime import UTC, datetime
+from functools import partial
 
 from nicegui import ui
 
@@ -18,7 +19,7 @@ from console.frame.visit import Visit
 from console.pages.price_list_log import log_table
 from console.pages.price_list_settings import show_settings
 from console.pages.price_list_versions import KEEP, versions_table
-from console.widgets.dialogs import ActionDialog
+from console.widgets.dialogs import ActionDialog, DialogHost
 from console.widgets.paged import PagedTable
 from console.widgets.parts import Text, empty, fact, facts, link, notice, section, time_fact
 
@@ -79,7 +80,7 @@ class PriceListPage:
             return
         self._head = ui.element("div")
         self._actions = ui.element("div").classes("bar")
-        self._dialogs = ui.element("div")
+        self._dialogs = DialogHost()
         self._show_head(found)
         if self._works:
             is_whole = len(found["events"]["nodes"]) < TRACK_EVENTS
@@ -196,24 +197,12 @@ class PriceListPage:
         self._offered = actions.keys()
         self._actions.clear()
         with self._actions:
-            for label, make in actions.items():
-                self._button(label, make)
-
-    def _button(self, label: str, make: Callable[[Visit, str], ActionDialog]) -> None:
-        async def pressed() -> None:
-            await self._open(lambda: make(self._visit, self._name))
-
-        ui.button(label, on_click=pressed).props("no-caps outline").classes("action")
+            for label, build in actions.items():
+                self._dialogs.button(label, partial(build, self._visit, self._name))
 
     async def _act(self, action: str, version: int) -> None:
-        make = keep_dialog if action == KEEP else rollback_dialog
-        await self._open(lambda: make(self._visit, self._name, version))
-
-    async def _open(self, make: Callable[[], ActionDialog]) -> None:
-        self._dialogs.clear()
-        with self._dialogs:
-            dialog = make()
-        await dialog.open()
+        build = keep_dialog if action == KEEP else rollback_dialog
+        await self._dialogs.open(lambda: build(self._visit, self._name, version))
 
     def _show_track(self, found: Json) -> None:
         track = _track(found)

@@ -95,14 +95,8 @@ class ActionDialog:
             show_error(error)
 
 
-def action_button(label: str, dialog: ActionDialog, *, primary: bool = False) -> ui.button:
-    """Show the button that opens a dialog."""
-    button = ui.button(label, on_click=dialog.open).props("no-caps unelevated" if primary else "no-caps outline")
-    return button.classes("action")
-
-
 class DialogHost:
-    """Where the dialogs of a page are built, one at a time, when their button is pressed."""
+    """Where the dialogs of a page are built, one at a time, when they are opened."""
 
     def __init__(self) -> None:
         self._element = ui.element("div")
@@ -113,17 +107,19 @@ class DialogHost:
         """Whether a dialog is open, so that the page should stay as it is."""
         return self._dialog is not None and self._dialog.is_open
 
-    def button(self, label: str, build: Callable[[], ActionDialog], *, primary: bool = False) -> ui.button:
-        """Show the button that builds a dialog and opens it."""
+    async def open(self, build: Callable[[], ActionDialog]) -> None:
+        """Build a dialog and open it, unless one is open."""
+        if self.is_open:
+            return
+        self._element.clear()
+        with self._element:
+            self._dialog = build()
+        await self._dialog.open()
 
-        async def open_dialog() -> None:
-            self._element.clear()
-            with self._element:
-                self._dialog = build()
-                await self._dialog.open()
-
-        button = ui.button(label, on_click=open_dialog).props("no-caps unelevated" if primary else "no-caps outline")
-        return button.classes("action")
+    def button(self, label: str, build: Callable[[], ActionDialog], *, primary: bool = False) -> None:
+        """Show the button that opens a dialog."""
+        style = "no-caps unelevated" if primary else "no-caps outline"
+        ui.button(label, on_click=lambda: self.open(build)).props(style)
 
 
 def instant_field(label: str, on_change: Callable[[], None]) -> ui.input:
