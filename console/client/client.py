@@ -98,7 +98,7 @@ def _data_of(body: Json) -> Json:
         raise error_of(body["errors"])
     data = body.get("data")
     if not isinstance(data, dict):
-        raise ApiError([Problem("ERROR", "The response has no data.")])
+        raise ApiError.of("ERROR", "The response has no data.")
     return data
 
 

@@ -14,9 +14,9 @@ from console.frame.paths import list_path, release_path
 from console.frame.visit import Visit
 from console.pages.batch_sections import show_changes, show_errors, show_events
 from console.widgets.batches import (
+    BATCH_FIELDS,
     IN_PROGRESS,
-    served_text,
-    served_tone,
+    served_fact,
     show_findings,
     show_waits,
     shown_findings,
@@ -26,16 +26,13 @@ from console.widgets.dialogs import DialogHost
 from console.widgets.parts import Text, empty, fact, facts, link, notice, section, show_error, time_fact
 from console.widgets.progress import ProgressBar
 
-_FIELDS = """
-fragment ConsoleBatchFields on Batch {
-  id priceList state mode version label submittedBy createdAt finishedAt publishAt madeOnVersion baseVersion errorCount
-  findings { gate severity message observed limit }
-  summary { added removed changed unchanged }
-  release { id name state }
-  rebased { baseVersion }
-  progress { received stored expected }
-  served { by of }
-}"""
+_FIELDS = f"""
+fragment ConsoleBatchFields on Batch {{
+  {BATCH_FIELDS}
+  submittedBy createdAt finishedAt madeOnVersion errorCount
+  progress {{ received stored expected }}
+  served {{ by of }}
+}}"""
 
 BATCH = f"""
 query ConsoleBatch($id: ID!) {{
@@ -165,8 +162,7 @@ class BatchPage:
                 time_fact(viewer, "Finished", batch["finishedAt"])
             if batch["publishAt"]:
                 time_fact(viewer, "Due", batch["publishAt"])
-            if batch["served"]:
-                fact("Served", served_text(batch["served"]), tone=served_tone(batch["served"]))
+            served_fact(batch["served"])
             if batch["release"]:
                 with ui.element("div"):
                     Text("dt", "Release")

@@ -2,27 +2,17 @@
 
 from nicegui import ui
 
+from console.actions.changes import changes_now
 from console.client import Json
 from console.frame.viewer import parse_instant
 from console.frame.visit import Visit
-from console.widgets.batches import (
-    compare_href,
-    compared_version,
-    is_outdated,
-    move_text,
-    summary_text,
-    version_text,
-)
+from console.widgets.batches import compare_href, compared_version, is_outdated
 from console.widgets.differences import DIFFERENCE_FIELDS, difference_table
 from console.widgets.events import event_text
 from console.widgets.paged import Page, PagedTable
 from console.widgets.parts import empty, fact, facts, link, section
 from console.widgets.tables import Column, cell, table, time_cell
-
-NOW = """
-query ConsoleRebased($id: ID!) {
-  batch(id: $id) { rebased { summary { added removed changed unchanged } } }
-}"""
+from console.widgets.versions import move_text, summary_text, version_text
 
 DIFFERENCES = f"""
 query ConsoleFirstDifferences($list: ID!, $from: Int!, $to: Int!, $first: Int!) {{
@@ -57,9 +47,8 @@ async def show_changes(visit: Visit, batch: Json) -> None:
         with facts():
             fact(f"Compared with {version_text(batch['baseVersion'])}", summary_text(batch["summary"]) or "unknown")
             if is_outdated(batch):
-                now = (await visit.api.query(NOW, id=batch["id"]))["batch"]["rebased"]
                 title = f"Published now, on {version_text(batch['rebased']['baseVersion'])}"
-                fact(title, summary_text(now and now["summary"]), tone="warn")
+                fact(title, await changes_now(visit, batch), tone="warn")
         version, href = compared_version(batch), compare_href(batch)
         if version is None or href is None:
             return

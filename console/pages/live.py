@@ -12,10 +12,11 @@ from console.frame.paths import batch_path, compare_path, list_path
 from console.frame.viewer import Viewer
 from console.frame.visit import Visit
 from console.sessions.caller import Scope
-from console.widgets.batches import STATES, move_text, served_text, state_badge, summary_text
+from console.widgets.batches import STATES, served_text, state_badge
 from console.widgets.parts import Text, empty, link, notice, section
 from console.widgets.progress import ProgressBar
 from console.widgets.tables import Column, cell, table, time_cell
+from console.widgets.versions import SUMMARY_FIELDS, move_text, summary_text
 
 IN_PROGRESS = """
 query ConsoleInProgress($first: Int!) {
@@ -26,17 +27,17 @@ fragment ConsoleComing on Batch {
   id priceList state label submittedBy createdAt progress { received stored expected }
 }"""
 
-FINISHED = """
-query ConsoleFinished($first: Int!) {
-  published: batches(state: PUBLISHED, first: $first) { nodes { ...ConsoleFinishedBatch } }
-  rejected: batches(state: REJECTED, first: $first) { nodes { ...ConsoleFinishedBatch } }
-  failed: batches(state: FAILED, first: $first) { nodes { ...ConsoleFinishedBatch } }
-}
-fragment ConsoleFinishedBatch on Batch {
+FINISHED = f"""
+query ConsoleFinished($first: Int!) {{
+  published: batches(state: PUBLISHED, first: $first) {{ nodes {{ ...ConsoleFinishedBatch }} }}
+  rejected: batches(state: REJECTED, first: $first) {{ nodes {{ ...ConsoleFinishedBatch }} }}
+  failed: batches(state: FAILED, first: $first) {{ nodes {{ ...ConsoleFinishedBatch }} }}
+}}
+fragment ConsoleFinishedBatch on Batch {{
   id priceList state version label finishedAt errorCount
-  summary { added removed changed unchanged }
-  served { by of }
-}"""
+  summary {{ {SUMMARY_FIELDS} }}
+  served {{ by of }}
+}}"""
 
 MAX_IN_PROGRESS = 20
 """Batches of each state whose progress is shown."""
@@ -201,7 +202,7 @@ def finished_row(viewer: Viewer, batch: Json) -> Json:
         "version": cell("" if batch["version"] is None else batch["version"], note=batch["label"]),
         "result": cell(result_text(batch)),
         "at": time_cell(viewer, batch["finishedAt"]),
-        "served": cell(served_text(batch["served"]) if batch["served"] else ""),
+        "served": cell(served_text(batch["served"])),
     }
 
 

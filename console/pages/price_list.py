@@ -19,6 +19,7 @@ from console.frame.visit import Visit
 from console.pages.price_list_log import log_table
 from console.pages.price_list_settings import show_settings
 from console.pages.price_list_versions import KEEP, versions_table
+from console.widgets.batches import served_fact
 from console.widgets.dialogs import ActionDialog, DialogHost
 from console.widgets.paged import PagedTable
 from console.widgets.parts import Text, empty, fact, facts, link, notice, section, time_fact
@@ -158,10 +159,7 @@ class PriceListPage:
             time_fact(viewer, "Next change", found["nextChangeAt"], missing="none scheduled")
             if self._works:
                 self._show_waiting(found)
-                served = current and current["batch"] and current["batch"]["served"]
-                if served:
-                    tone = "" if served["by"] == served["of"] else "warn"
-                    fact("Served", f"by {served['by']} of {served['of']} processes", tone=tone)
+                served_fact(current and current["batch"] and current["batch"]["served"])
 
     def _show_state(self, found: Json) -> None:
         current = found["current"]

@@ -5,13 +5,13 @@ from datetime import UTC, datetime
 
 from nicegui.events import GenericEventArguments
 
-from console.actions.changes import summary_text
 from console.client import Json
 from console.frame.paths import batch_path, compare_path
 from console.frame.viewer import parse_instant, utc
 from console.frame.visit import Visit
 from console.widgets.paged import Page, PagedTable, next_cursor
 from console.widgets.tables import Column, actions_cell, cell, time_cell
+from console.widgets.versions import summary_text
 
 VERSIONS = """
 query ConsoleVersions($name: ID!, $first: Int!, $after: String, $works: Boolean!) {
@@ -127,7 +127,7 @@ def _changes(batch: Json | None) -> Json:
     counts = batch["summary"]
     signs = (("+", "added"), ("\N{MINUS SIGN}", "removed"), ("~", "changed"))
     text = " ".join(f"{sign}{counts[kind]:,}" for sign, kind in signs if counts[kind])
-    return cell(text or "no change", title=summary_text(counts))
+    return cell(text or "no price changes", title=summary_text(counts))
 
 
 def _other(version: int, current: int | None, published: list[int]) -> int | None:

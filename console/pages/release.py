@@ -9,10 +9,11 @@ from console.frame.paths import batch_path, list_path
 from console.frame.visit import Visit
 from console.sessions.caller import Scope
 from console.widgets.batches import STATES as BATCH_STATES
-from console.widgets.batches import served_text, served_tone
+from console.widgets.batches import served_fact
 from console.widgets.dialogs import DialogHost
 from console.widgets.parts import Text, badge, empty, fact, facts, notice, time_fact
 from console.widgets.releases import (
+    RELEASE_FIELDS,
     STATES,
     UNPUBLISHED,
     item_changes,
@@ -22,25 +23,10 @@ from console.widgets.releases import (
 )
 from console.widgets.tables import Column, cell, table
 
-RELEASE = """
-query ConsoleRelease($id: ID!) {
-  release(id: $id) {
-    id name state publishAt publishedAt createdBy createdAt
-    served { by of }
-    items {
-      priceList { name currentVersion pin { version } }
-      batch {
-        id priceList state mode version label publishAt baseVersion
-        findings { gate severity message observed limit }
-        summary { added removed changed unchanged }
-        release { id name }
-        rebased { baseVersion }
-      }
-      fromVersion
-      toVersion
-    }
-  }
-}"""
+RELEASE = f"""
+query ConsoleRelease($id: ID!) {{
+  release(id: $id) {{ {RELEASE_FIELDS} publishedAt createdBy createdAt served {{ by of }} }}
+}}"""
 
 REFRESH_SECONDS = 5.0
 
@@ -96,8 +82,7 @@ class ReleasePage:
                     time_fact(viewer, "Due", release["publishAt"])
                 if release["publishedAt"]:
                     time_fact(viewer, "Published", release["publishedAt"])
-                if release["served"]:
-                    fact("Served", served_text(release["served"]), tone=served_tone(release["served"]))
+                served_fact(release["served"])
                 fact("Created by", release["createdBy"])
                 time_fact(viewer, "Created", release["createdAt"])
             self._show_actions()

@@ -13,7 +13,7 @@ from console.frame.paths import release_path
 from console.frame.viewer import Viewer
 from console.frame.visit import Visit
 from console.sessions.caller import Scope
-from console.widgets.dialogs import instant_field, require_instant
+from console.widgets.dialogs import InstantField
 from console.widgets.parts import Text, empty, link, section, show_error
 from console.widgets.releases import STATES
 from console.widgets.tables import Column, cell, table, time_cell
@@ -67,7 +67,7 @@ class CreationForm:
                 self._name = ui.input("Name", on_change=self._check).props("outlined dense").classes("wide")
                 self._name.props["maxlength"] = MAX_NAME_CHARACTERS
                 self._name.props["autocomplete"] = "off"
-                self._at = instant_field(f"Publish at, or empty ({self._visit.viewer.zone.key})", self._check)
+                self._at = InstantField("Publish at, or empty", self._visit.viewer.zone)
                 self._button = ui.button("Create", on_click=self._create).props("unelevated no-caps")
             self._errors = ui.element("div")
         self._name.value = ""
@@ -81,8 +81,8 @@ class CreationForm:
         self._button.set_enabled(False)
         try:
             fields = {"name": self._name.value.strip(), "idempotencyKey": self._key}
-            if self._at.value:
-                fields["publishAt"] = require_instant(self._at.value, self._visit.viewer.zone).isoformat()
+            if not self._at.is_empty:
+                fields["publishAt"] = self._at.read()
             payload = await self._visit.api.mutate(CREATE, **fields)
         except ApiError as error:
             self._key = f"console-{secrets.token_hex(16)}"

@@ -13,6 +13,7 @@ from console.client.errors import ApiError
 from console.frame.paths import batch_path, list_path
 from console.frame.visit import Visit
 from console.widgets.batches import (
+    BATCH_FIELDS,
     compare_href,
     compared_version,
     is_outdated,
@@ -21,26 +22,19 @@ from console.widgets.batches import (
     show_findings,
     show_waits,
     shown_findings,
-    summary_text,
-    version_text,
 )
 from console.widgets.dialogs import DialogHost
 from console.widgets.parts import Text, empty, link, notice
+from console.widgets.versions import summary_text, version_text
 
-HELD = """
-query ConsoleHeld($list: ID, $first: Int!, $after: String) {
-  batches(priceList: $list, state: HELD, first: $first, after: $after) {
-    nodes {
-      id priceList state mode version label submittedBy createdAt publishAt baseVersion
-      findings { gate severity message observed limit }
-      summary { added removed changed unchanged }
-      release { id name }
-      rebased { baseVersion }
-    }
+HELD = f"""
+query ConsoleHeld($list: ID, $first: Int!, $after: String) {{
+  batches(priceList: $list, state: HELD, first: $first, after: $after) {{
+    nodes {{ {BATCH_FIELDS} submittedBy createdAt }}
     totalCount
-    pageInfo { hasNextPage endCursor }
-  }
-}"""
+    pageInfo {{ hasNextPage endCursor }}
+  }}
+}}"""
 
 LISTS = """
 query ConsoleHeldLists {

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from nicegui import ui
 
-from console.client.errors import ApiError, Problem
+from console.client.errors import ApiError
 from console.widgets.parts import Text, show_error
 
 MAX_REASON_CHARACTERS = 1000
@@ -122,29 +122,27 @@ class DialogHost:
         ui.button(label, on_click=lambda: self.open(build)).props(style)
 
 
-def instant_field(label: str, on_change: Callable[[], None]) -> ui.input:
-    """Show a field for a date and a time; the browser has a picker for it. `parse_field` reads it."""
-    field = _field(label, label.lower().replace(" ", "-"), on_change)
-    field.props["type"] = "datetime-local"
-    field.props["stack-label"] = True
-    return field
+class InstantField:
+    """A field for a date and a time in a time zone; the browser has a picker for it."""
 
+    def __init__(self, label: str, zone: ZoneInfo) -> None:
+        self._zone = zone
+        self._field = _field(f"{label} ({zone.key})", "instant", lambda: None)
+        self._field.props["type"] = "datetime-local"
+        self._field.props["stack-label"] = True
 
-def parse_field(text: str, zone: ZoneInfo) -> datetime | None:
-    """Return the instant of an `instant_field` in a time zone; None if it is empty or no instant."""
-    try:
-        local = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return local.replace(tzinfo=zone)
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing has been chosen."""
+        return not self._field.value
 
-
-def require_instant(text: str, zone: ZoneInfo) -> datetime:
-    """Return the instant of an `instant_field` in a time zone. Raises `ApiError` if it is empty or no instant."""
-    instant = parse_field(text, zone)
-    if instant is None:
-        raise ApiError([Problem("NO_INSTANT", "Choose a date and a time.")])
-    return instant
+    def read(self) -> str:
+        """Return the instant as the API takes it. Raises `ApiError` if there is none."""
+        try:
+            local = datetime.fromisoformat(self._field.value or "")
+        except ValueError:
+            raise ApiError.of("NO_INSTANT", "Choose a date and a time.") from None
+        return local.replace(tzinfo=self._zone).isoformat()
 
 
 def _field(label: str, name: str, on_change: Callable[[], None]) -> ui.input:
