@@ -23,8 +23,9 @@ from console.widgets.batches import (
     state_badge,
 )
 from console.widgets.dialogs import DialogHost
-from console.widgets.parts import Text, empty, fact, facts, link, notice, section, show_error, time_fact
+from console.widgets.parts import Text, empty, fact, facts, link, section, show_error, time_fact
 from console.widgets.progress import ProgressBar
+from console.widgets.refresher import Refresher
 
 _FIELDS = f"""
 fragment ConsoleBatchFields on Batch {{
@@ -74,14 +75,17 @@ class BatchPage:
 
     async def build(self) -> None:
         """Show the batch, and keep it up to date."""
-        self._error = ui.element("div")
-        self._content = ui.element("div")
         self._dialogs = DialogHost()
+        self._refresher = Refresher(self._refresh, is_paused=self._is_paused)
+        self._content = ui.element("div")
         await self._show()
-        client = ui.context.client
         if self._batch["state"] in IN_PROGRESS:
-            client.on_delete(background_tasks.create(self._follow()).cancel)
-        ui.timer(REFRESH_SECONDS, self._refresh)
+            ui.context.client.on_delete(background_tasks.create(self._follow()).cancel)
+        self._refresher.repeat(REFRESH_SECONDS)
+
+    def _is_paused(self) -> bool:
+        """Whether the page stays as it is: its progress is followed, or a dialog is open."""
+        return self._batch["state"] in IN_PROGRESS or self._dialogs.is_open
 
     async def _follow(self) -> None:
         """Show the progress until the batch is complete; after an interruption, again."""
@@ -89,23 +93,17 @@ class BatchPage:
             try:
                 async with aclosing(self._visit.api.subscribe(PROGRESS, id=self._batch["id"])) as events:
                     async for data in events:
+                        self._refresher.show(None)
                         await self._update(data["batchProgress"])
             except ApiError as error:
-                self._show_error(error)
+                self._refresher.show(error)
             await asyncio.sleep(RETRY_SECONDS)
 
     async def _refresh(self) -> None:
-        if self._batch["state"] in IN_PROGRESS or self._dialogs.is_open:
-            return
-        try:
-            found = (await self._visit.api.query(BATCH, id=self._batch["id"]))["batch"]
-        except ApiError as error:
-            self._show_error(error)
-            return
+        found = (await self._visit.api.query(BATCH, id=self._batch["id"]))["batch"]
         await self._update(found or self._batch)
 
     async def _update(self, batch: Json) -> None:
-        self._error.clear()
         if batch == self._batch or self._dialogs.is_open:
             return
         is_progress = self._bar is not None and batch["state"] == self._batch["state"]
@@ -114,11 +112,6 @@ class BatchPage:
             self._bar.update(batch)
         else:
             await self._show()
-
-    def _show_error(self, error: ApiError) -> None:
-        self._error.clear()
-        with self._error:
-            notice(f"Not up to date: {error}", "bad")
 
     async def _show(self) -> None:
         batch = self._batch

@@ -16,6 +16,7 @@ from console.pages.compare_table import all_differences_table
 from console.widgets.dialogs import DialogHost
 from console.widgets.differences import DIFFERENCE_FIELDS, difference_table
 from console.widgets.parts import Text, empty, fact, facts, link, notice, section, show_error, time_fact
+from console.widgets.refresher import Refresher
 
 VERSIONS = """
 query ConsoleOfferedVersions($name: ID!, $first: Int!) {
@@ -63,9 +64,6 @@ query ConsoleCurrentVersion($name: ID!) {
 MAX_OFFERED = 500
 """Versions that are offered, the newest; the number of any other can be typed."""
 
-REFRESH_SECONDS = 1.0
-"""Shortest time between two readings, however many publications arrive."""
-
 
 async def compare_page(
     visit: Visit, name: str, from_: Annotated[str, Query(alias="from")] = "", to: str = "", prefix: str = ""
@@ -99,13 +97,13 @@ class Comparison:
         self._range = {"name": name, "from": before, "to": after}
         self._prefix = prefix
         self._current: int | None = None
-        self._is_stale = False
 
     async def build(self) -> None:
         """Show the comparison; the statistics, which may take longer, once the rest is there. Raises `ApiError`."""
         found = await self._visit.api.query(COMPARISON, **self._range, works=self._visit.works_on(self._name))
         self._current = found["priceList"]["currentVersion"]
         self._dialogs = DialogHost()
+        refresher = Refresher(self._tell_what_is_current)
         self._show_sides(found["before"], found["after"])
         summary = found["priceList"]["diff"]["summary"]
         self._show_summary(summary)
@@ -118,8 +116,7 @@ class Comparison:
         if not self._prefix:
             self._differences.show_total(summary["added"] + summary["removed"] + summary["changed"])
         ui.timer(0.05, self._show_statistics, once=True)
-        self._visit.follow(self._note)
-        ui.timer(REFRESH_SECONDS, self._tell_what_is_current)
+        refresher.follow(self._visit, self._name)
 
     def _show_sides(self, before: Json, after: Json) -> None:
         with ui.element("div").classes("columns sides"):
@@ -176,19 +173,9 @@ class Comparison:
     def _of_prefix(self) -> str:
         return f" · skus that begin with {self._prefix}" if self._prefix else ""
 
-    def _note(self, publication: Json | None) -> None:
-        if publication is None or publication["priceList"] == self._name:
-            self._is_stale = True
-
     async def _tell_what_is_current(self) -> None:
         """Say so when another version becomes current: versions never change, but what is current does."""
-        if not self._is_stale:
-            return
-        self._is_stale = False
-        try:
-            found = await self._visit.api.query(CURRENT, name=self._name)
-        except ApiError:  # what is shown stays right
-            return
+        found = await self._visit.api.query(CURRENT, name=self._name)
         current = (found["priceList"] or {}).get("currentVersion")
         if current is not None and current != self._current:
             self._current = current

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from nicegui import ui
 
 from console.client import Json
-from console.client.errors import ApiError
 from console.frame.paths import batch_path, compare_path, list_path
 from console.frame.viewer import Viewer
 from console.frame.visit import Visit
@@ -15,6 +14,7 @@ from console.sessions.caller import Scope
 from console.widgets.batches import STATES, served_text, state_badge
 from console.widgets.parts import Text, empty, link, notice, section
 from console.widgets.progress import ProgressBar
+from console.widgets.refresher import Refresher
 from console.widgets.tables import Column, cell, table, time_cell
 from console.widgets.versions import SUMMARY_FIELDS, move_text, summary_text
 
@@ -48,9 +48,8 @@ MAX_FINISHED = 20
 MAX_PUBLICATIONS = 100
 """Publications that are kept, the newest."""
 
-TICK_SECONDS = 1.0
-IDLE_TICKS = 5
-"""Nothing is in progress: the batches are read at every fifth tick."""
+IDLE_REFRESH_SECONDS = 5.0
+"""How often the batches are read while none is in progress."""
 
 KINDS = {
     "PUBLISHED": ("published", "good"),
@@ -73,15 +72,13 @@ class Live:
     def __init__(self, visit: Visit) -> None:
         self._visit = visit
         self._sees_batches = any(map(visit.caller.may_anywhere, (Scope.BATCHES_WRITE, Scope.SNAPSHOTS_OPERATE)))
-        self._ticks = 0
-        self._is_reading = False
         self._publications: deque[Json] = deque(maxlen=MAX_PUBLICATIONS)
         self._bars: dict[str, ProgressBar] = {}
         self._finished: list[Json] | None = None
 
     async def build(self) -> None:
         """Show the sections, and keep them up to date. A caller who works on no list sees publications alone."""
-        self._error = ui.element("div")
+        self._refresher = Refresher(self._read)
         if self._sees_batches:
             with section("In progress"):
                 self._coming = ui.element("div")
@@ -94,31 +91,16 @@ class Live:
         if self._sees_batches:
             with section("Finished last"):
                 self._done = ui.element("div")
-            await self._refresh()
-            ui.timer(TICK_SECONDS, self._tick)
-
-    async def _tick(self) -> None:
-        self._ticks += 1
-        if self._is_reading or (not self._bars and self._ticks % IDLE_TICKS):
-            return
-        await self._refresh()
-
-    async def _refresh(self) -> None:
-        self._is_reading = True
-        try:
             await self._read()
-        except ApiError as error:
-            self._error.clear()
-            with self._error:
-                notice(f"Not up to date: {error}", "bad")
-        finally:
-            self._is_reading = False
+            self._refresher.follow(self._visit)
+            self._refresher.repeat(IDLE_REFRESH_SECONDS)
 
     async def _read(self) -> None:
         coming = await self._visit.api.query(IN_PROGRESS, first=MAX_IN_PROGRESS)
         finished = finished_last(await self._visit.api.query(FINISHED, first=MAX_FINISHED))
-        self._error.clear()
         self._show_coming(coming)
+        if self._bars:
+            self._refresher.mark_stale()
         if finished != self._finished:
             self._finished = finished
             self._show_finished(finished)
@@ -155,7 +137,6 @@ class Live:
                 now = self._visit.viewer.time(datetime.now(UTC).isoformat())
                 notice(f"Interrupted at {now}: publications may be missing here.")
             return
-        self._ticks = IDLE_TICKS - 1  # the batch of it has finished
         self._publications.appendleft(publication)
         self._feed.rows = [publication_row(self._visit.viewer, each) for each in self._publications]
         self._feed.set_visibility(True)

@@ -4,14 +4,14 @@ from nicegui import ui
 
 from console.actions.releases import discard_dialog, publish_dialog, rollback_dialog, schedule_dialog, unschedule_dialog
 from console.client import Json
-from console.client.errors import ApiError
 from console.frame.paths import batch_path, list_path
 from console.frame.visit import Visit
 from console.sessions.caller import Scope
 from console.widgets.batches import STATES as BATCH_STATES
 from console.widgets.batches import served_fact
 from console.widgets.dialogs import DialogHost
-from console.widgets.parts import Text, badge, empty, fact, facts, notice, time_fact
+from console.widgets.parts import Text, badge, empty, fact, facts, time_fact
+from console.widgets.refresher import Refresher
 from console.widgets.releases import (
     RELEASE_FIELDS,
     STATES,
@@ -50,22 +50,14 @@ class ReleasePage:
 
     def build(self) -> None:
         """Show the release, and keep it up to date."""
-        self._error = ui.element("div")
-        self._content = ui.element("div")
         self._dialogs = DialogHost()
+        refresher = Refresher(self._refresh, is_paused=lambda: self._dialogs.is_open)
+        self._content = ui.element("div")
         self._show()
-        ui.timer(REFRESH_SECONDS, self._refresh)
+        refresher.repeat(REFRESH_SECONDS)
 
     async def _refresh(self) -> None:
-        if self._dialogs.is_open:
-            return
-        self._error.clear()
-        try:
-            found = (await self._visit.api.query(RELEASE, id=self._release["id"]))["release"]
-        except ApiError as error:
-            with self._error:
-                notice(f"Not up to date: {error}", "bad")
-            return
+        found = (await self._visit.api.query(RELEASE, id=self._release["id"]))["release"]
         if found and found != self._release and not self._dialogs.is_open:
             self._release = found
             self._show()
