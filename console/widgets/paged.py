@@ -50,12 +50,8 @@ class PagedTable:
         self.table = table(label, columns, [], key=key).classes("paged")
         self._nothing = Text("p", nothing).classes("empty")
         with ui.element("div").classes("pager"):
-            self._back = ui.button("Previous", on_click=self._show_previous).props(
-                "flat dense no-caps icon=chevron_left"
-            )
-            self._forward = ui.button("Next", on_click=self._show_next).props(
-                "flat dense no-caps icon-right=chevron_right"
-            )
+            self._back = ui.button("Previous", on_click=self._show_previous).props("flat dense no-caps")
+            self._forward = ui.button("Next", on_click=self._show_next).props("flat dense no-caps")
             self._position = Text("span", "").classes("note")
             self._position.props["role"] = "status"
 
