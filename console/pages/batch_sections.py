@@ -8,10 +8,10 @@ from console.frame.viewer import parse_instant
 from console.frame.visit import Visit
 from console.widgets.batches import compare_href, compared_version, is_outdated
 from console.widgets.differences import DIFFERENCE_FIELDS, difference_table
-from console.widgets.events import event_text
+from console.widgets.events import EVENT_COLUMNS, EVENT_FIELDS, event_row
 from console.widgets.paged import Page, PagedTable
 from console.widgets.parts import empty, fact, facts, link, section
-from console.widgets.tables import Column, cell, table, time_cell
+from console.widgets.tables import Column, cell, table
 from console.widgets.versions import move_text, summary_text, version_text
 
 DIFFERENCES = f"""
@@ -24,13 +24,13 @@ query ConsoleItemErrors($id: ID!, $first: Int!, $after: String) {
   batch(id: $id) { errors(first: $first, after: $after) { index line sku field code message cursor } }
 }"""
 
-EVENTS = """
-query ConsoleBatchEvents($list: ID!, $first: Int!, $after: String) {
-  events(priceList: $list, first: $first, after: $after) {
-    nodes { id kind at by reason version fromVersion toVersion batch { id } }
-    pageInfo { hasNextPage endCursor }
-  }
-}"""
+EVENTS = f"""
+query ConsoleBatchEvents($list: ID!, $first: Int!, $after: String) {{
+  events(priceList: $list, first: $first, after: $after) {{
+    nodes {{ {EVENT_FIELDS} batch {{ id }} }}
+    pageInfo {{ hasNextPage endCursor }}
+  }}
+}}"""
 
 FIRST_DIFFERENCES = 5
 
@@ -90,17 +90,7 @@ async def show_events(visit: Visit, batch: Json) -> None:
         if not events:
             empty("Nothing has happened to it yet.")
             return
-        rows = [
-            {
-                "id": each["id"],
-                "at": time_cell(visit.viewer, each["at"]),
-                "kind": cell(event_text(each)),
-                "version": cell(_move(each)),
-                "by": cell(each["by"]),
-                "reason": cell(each["reason"] or ""),
-            }
-            for each in events
-        ]
+        rows = [{**event_row(visit.viewer, each), "version": cell(_move(each))} for each in events]
         table("Events", _EVENT_COLUMNS, rows)
 
 
@@ -149,10 +139,4 @@ _ERROR_COLUMNS = (
     Column("field", "Field"),
     Column("problem", "Problem"),
 )
-_EVENT_COLUMNS = (
-    Column("at", "When"),
-    Column("kind", "What"),
-    Column("version", "Current version"),
-    Column("by", "By"),
-    Column("reason", "Reason"),
-)
+_EVENT_COLUMNS = (*EVENT_COLUMNS, Column("version", "Current version"))

@@ -10,7 +10,6 @@ from console.client import Json
 from console.frame.paths import batch_path, compare_path, list_path
 from console.frame.viewer import Viewer
 from console.frame.visit import Visit
-from console.sessions.caller import Scope
 from console.widgets.batches import STATES, served_text, state_badge
 from console.widgets.parts import Text, empty, link, notice, section
 from console.widgets.progress import ProgressBar
@@ -71,7 +70,7 @@ class Live:
 
     def __init__(self, visit: Visit) -> None:
         self._visit = visit
-        self._sees_batches = any(map(visit.caller.may_anywhere, (Scope.BATCHES_WRITE, Scope.SNAPSHOTS_OPERATE)))
+        self._sees_batches = visit.caller.works_anywhere()
         self._publications: deque[Json] = deque(maxlen=MAX_PUBLICATIONS)
         self._bars: dict[str, ProgressBar] = {}
         self._finished: list[Json] | None = None

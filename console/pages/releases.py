@@ -12,7 +12,6 @@ from console.client.errors import ApiError
 from console.frame.paths import release_path
 from console.frame.viewer import Viewer
 from console.frame.visit import Visit
-from console.sessions.caller import Scope
 from console.widgets.dialogs import InstantField
 from console.widgets.parts import Text, empty, link, section, show_error
 from console.widgets.releases import STATES
@@ -49,7 +48,7 @@ async def releases_page(visit: Visit, state: Annotated[str, Query()] = "", after
         _show_pages(state, after, page)
     else:
         empty(f"There are no {STATES[state][0]} releases." if state else "There are no releases yet.")
-    if visit.caller.may_anywhere(Scope.BATCHES_WRITE) or visit.caller.may_anywhere(Scope.SNAPSHOTS_OPERATE):
+    if visit.caller.works_anywhere():
         CreationForm(visit).build()
 
 
@@ -133,7 +132,7 @@ def _show_states(state: str) -> None:
 
 
 def _show_pages(state: str, after: str, page: Json) -> None:
-    with ui.element("div").classes("bar pages"):
+    with ui.element("div").classes("pager"):
         Text("span", f"{page['totalCount']:,} in all").classes("note")
         if after:
             link("Newest", page_path(state, ""))

@@ -135,7 +135,7 @@ class SkuPage:
                 period_table(rows, has_events=self._visit.works_on(self._name))
 
     def _show_ranges(self) -> None:
-        with ui.element("nav").classes("ranges") as ranges:
+        with ui.element("nav").classes("bar ways") as ranges:
             ranges.props["aria-label"] = "Range"
             for days, text in RANGES.items():
                 element = link(text, sku_path(self._name, self._sku, days))
