@@ -9,7 +9,7 @@ import httpx
 import msgspec
 
 from console.client import Json
-from console.client.errors import ApiError, Problem, Refused, Unreachable, error_of
+from console.client.errors import ApiError, Problem, Refused, Unauthenticated, Unreachable, error_of
 
 REQUEST_TIMEOUT_SECONDS = 30
 """Longest time without a byte from the server. A mutation responds within 20 seconds."""
@@ -49,6 +49,7 @@ class ApiClient:
 
     async def subscribe(self, document: str, **variables: object) -> AsyncGenerator[Json, None]:
         """Yield the `data` of each event of a subscription until the server completes it. Raises `ApiError`."""
+        self._check_open()
         try:
             async with self._http.stream(
                 "POST",
@@ -71,8 +72,7 @@ class ApiClient:
         await self._http.aclose()
 
     async def _post(self, document: str, variables: Json) -> httpx.Response:
-        if self._http.is_closed:
-            raise error_of([{"extensions": {"code": "UNAUTHENTICATED"}, "message": "This session has ended."}])
+        self._check_open()
         try:
             return await self._http.post(
                 self.endpoint,
@@ -81,6 +81,10 @@ class ApiClient:
             )
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise Unreachable(f"{self.endpoint} does not respond: {error or type(error).__name__}.") from error
+
+    def _check_open(self) -> None:
+        if self._http.is_closed:
+            raise Unauthenticated([Problem("UNAUTHENTICATED", "This session has ended.")])
 
 
 def _data(response: httpx.Response) -> Json:

@@ -8,7 +8,7 @@ from fastapi import Query
 from nicegui import ui
 
 from console.client import Json
-from console.client.errors import ApiError
+from console.client.errors import ApiError, Unreachable
 from console.frame.paths import release_path
 from console.frame.viewer import Viewer
 from console.frame.visit import Visit
@@ -57,7 +57,7 @@ class CreationForm:
 
     def __init__(self, visit: Visit) -> None:
         self._visit = visit
-        self._key = f"console-{secrets.token_hex(16)}"
+        self._key = _new_key()
 
     def build(self) -> None:
         """Show the form."""
@@ -84,7 +84,8 @@ class CreationForm:
                 fields["publishAt"] = self._at.read()
             payload = await self._visit.api.mutate(CREATE, **fields)
         except ApiError as error:
-            self._key = f"console-{secrets.token_hex(16)}"
+            if not isinstance(error, Unreachable):  # otherwise it may have been created: the same key finds it
+                self._key = _new_key()
             with self._errors:
                 show_error(error)
             self._check()
@@ -120,6 +121,10 @@ def page_path(state: str, after: str) -> str:
     """Return the path of a page of releases."""
     query = {name: value for name, value in (("state", state), ("after", after)) if value}
     return f"/releases?{urlencode(query)}" if query else "/releases"
+
+
+def _new_key() -> str:
+    return f"console-{secrets.token_hex(16)}"
 
 
 def _show_states(state: str) -> None:
