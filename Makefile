@@ -6,12 +6,12 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run test cover chart chaos bench fuzz audit soak lock clean
+.PHONY: help run test cover chart screenshots chaos bench fuzz audit soak lock clean
 
 help: ## List the targets
 	@echo "Pricebook serves prices that arrive in big batches. Start with: make run"
 	@echo
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "MEMBERS=1 make run starts one MongoDB instead of a replica set of three; PYTHON=... selects the Python."
 
@@ -35,6 +35,10 @@ cover: $(INSTALLED) ## Run the tests, and report which lines they cover
 
 chart: $(INSTALLED) ## Lint and render the Helm chart, and validate its manifests
 	@$(BIN)/python -m helm.check
+
+screenshots: $(INSTALLED) ## Write each page of the console, wide and narrow, light and dark, to screenshots/
+	@PRICEBOOK_TEST_SCREENSHOTS=screenshots $(BIN)/pytest tests/console/test_pages.py
+	@echo "Look at each one in screenshots/."
 
 chaos: $(INSTALLED) ## Restart servers, switch colours and kill members under load; needs nginx, and preferably root
 	@PRICEBOOK_TEST_MEMBERS=3 PRICEBOOK_TEST_CHAOS_RESPONSES=20000 PRICEBOOK_TEST_CHAOS_BATCHES=10 $(BIN)/pytest -s -m chaos --timeout 900 tests/chaos tests/acceptance/test_one_moment.py

@@ -12,6 +12,7 @@ from bench import (
     auth_overhead,
     batches,
     caching_proxy,
+    console,
     diffs,
     large_files,
     memory,
@@ -49,6 +50,7 @@ BENCHMARKS: dict[str, Callable[[Environment, Report], None]] = {
     "releases": releases.run,
     "switch": publish_under_load.run,
     "startup": startup.run,
+    "console": console.run,
     **scale.PARTS,
 }
 """All benchmarks, in the order of a run: `files`, `memory` and `scans` share large lists, to which `merges` adds."""

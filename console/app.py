@@ -1,8 +1,10 @@
 """The application: its pages, signing in and out, and what guards them."""
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from urllib.parse import urlencode
 
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
@@ -51,7 +53,9 @@ class Console:
 
     @asynccontextmanager
     async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:
+        expiry = asyncio.create_task(self._sessions.expire())
         yield
+        expiry.cancel()
         await self._sessions.close()
 
     async def _sign_in_page(self, request: Request, to: str = "/", problem: str = "") -> Response | None:
@@ -63,31 +67,34 @@ class Console:
                     return self._enter(request, session_id, to)
             except ApiError as error:
                 problem = error.problems[0].code
-        sign_in_page(Viewer.of(request), self._endpoint, to, _PROBLEMS.get(problem))
+        sign_in_page(Viewer.of(request), self._endpoint, to, _problem_text(problem))
         return None
 
     async def _sign_in(self, request: Request) -> Response:
         form = await request.form(max_files=0, max_fields=2, max_part_size=MAX_FORM_BYTES)
         token, to = str(form.get("token", "")).strip(), str(form.get("to", "/"))
+        if not token:
+            return _to_sign_in("EMPTY", to)
         try:
-            session_id = await self._sessions.open(token) if token else None
+            return self._enter(request, await self._sessions.open(token), to)
         except ApiError as error:
-            return _redirect(f"{SIGN_IN}?problem={error.problems[0].code}")
-        if session_id is None:
-            return _redirect(f"{SIGN_IN}?problem=EMPTY")
-        return self._enter(request, session_id, to)
+            return _to_sign_in(error.problems[0].code, to)
 
     async def _sign_out(self, request: Request) -> Response:
         self._sessions.end(request.cookies.get(SESSION_COOKIE))
-        response = _redirect(f"{SIGN_IN}?problem=SIGNED_OUT")
+        response = _to_sign_in("SIGNED_OUT")
         response.delete_cookie(SESSION_COOKIE)
         return response
 
-    async def _open(self, request: Request, key: str) -> Response:
+    async def _open(self, request: Request, key: str = "") -> Response:
         if self.key is None or not secrets.compare_digest(key.encode(), self.key.encode()):
-            return _redirect(SIGN_IN)
-        self.key = None
-        return self._enter(request, await self._sessions.open(self._token), "/")
+            return _to_sign_in("KEY_USED")
+        self.key = None  # before anything is awaited: it opens one session
+        try:
+            return self._enter(request, await self._sessions.open(self._token), "/")
+        except ApiError as error:
+            self.key = key
+            return _to_sign_in(error.problems[0].code)
 
     async def _open_without_token(self) -> str | None:
         """Begin a session without a token where everyone may operate, as with `pricebook dev`. Raises `ApiError`."""
@@ -110,6 +117,7 @@ class Console:
 
 _PROBLEMS = {
     "EMPTY": "Enter an API key or a token.",
+    "KEY_USED": "This address has opened the console once already. Enter an API key or a token.",
     "SIGNED_OUT": "You have signed out.",
     "UNAUTHENTICATED": "The API does not accept this token: it is invalid, expired or revoked.",
     "UNREACHABLE": "The API does not respond. Try again in a moment.",
@@ -118,6 +126,14 @@ _PROBLEMS = {
 
 async def _healthz() -> Response:
     return PlainTextResponse("ok")
+
+
+def _problem_text(problem: str) -> str | None:
+    return _PROBLEMS.get(problem, "The API does not accept this now. Try again in a moment.") if problem else None
+
+
+def _to_sign_in(problem: str, to: str = "/") -> Response:
+    return _redirect(f"{SIGN_IN}?{urlencode({'problem': problem, 'to': to})}")
 
 
 def _redirect(to: str) -> Response:

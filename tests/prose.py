@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("cli", "graph", "loaders", "storage", "tests", "bench", "helm")
+PACKAGES = ("cli", "console", "graph", "loaders", "storage", "tests", "bench", "helm")
 
 PHRASES = {
     "so many, so long, so often": r"\b[Ss]o (?:many|long|often)\b",

@@ -1,4 +1,4 @@
-"""What an action would change in a price list, as previews show it."""
+"""The changes that an action would make in a price list, for its preview."""
 
 from nicegui import ui
 

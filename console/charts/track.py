@@ -59,7 +59,7 @@ class Mark(NamedTuple):
 
 @dataclass(slots=True)
 class Track:
-    """What the picture shows. Instants are in milliseconds since 1970."""
+    """The content of the picture. Instants are in milliseconds since 1970."""
 
     steps: list[tuple[int, int | None]] = field(default_factory=list)
     """From when a version was current, oldest first; None from when there was none. The last one is now."""

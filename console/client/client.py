@@ -9,7 +9,7 @@ import httpx
 import msgspec
 
 from console.client import Json
-from console.client.errors import ApiError, Problem, Refused, Unauthenticated, Unreachable, error_of
+from console.client.errors import ApiError, Problem, Refused, Unauthenticated, Unreachable, code_of, error_of
 
 REQUEST_TIMEOUT_SECONDS = 30
 """Longest time without a byte from the server. A mutation responds within 20 seconds."""
@@ -38,6 +38,12 @@ class ApiClient:
     async def query(self, document: str, **variables: object) -> Json:
         """Return the `data` of a query. Raises `ApiError`."""
         return _data(await self._post(document, variables))
+
+    async def query_allowed(self, document: str, **variables: object) -> Json:
+        """Return the `data` of a query, in which fields that the caller may not read are null. Raises `ApiError`."""
+        body = _body(await self._post(document, variables))
+        refused = [each for each in body.get("errors") or () if code_of(each) != "FORBIDDEN"]
+        return _data_of({**body, "errors": refused})
 
     async def mutate(self, document: str, **fields: object) -> Json:
         """Send a mutation with the fields of its `input`, and return its payload. Raises `Refused`, `ApiError`."""
@@ -80,21 +86,31 @@ class ApiClient:
                 headers={"Content-Type": "application/json"},
             )
         except (httpx.HTTPError, httpx.InvalidURL) as error:
+            if self._http.is_closed:  # meanwhile
+                raise _ended() from error
             raise Unreachable(f"{self.endpoint} does not respond: {error or type(error).__name__}.") from error
 
     def _check_open(self) -> None:
         if self._http.is_closed:
-            raise Unauthenticated([Problem("UNAUTHENTICATED", "This session has ended.")])
+            raise _ended()
+
+
+def _ended() -> Unauthenticated:
+    return Unauthenticated([Problem("UNAUTHENTICATED", "This session has ended. Sign in again.")])
 
 
 def _data(response: httpx.Response) -> Json:
+    return _data_of(_body(response))
+
+
+def _body(response: httpx.Response) -> Json:
     try:
         body = response.json()
     except ValueError:
         body = None
     if not isinstance(body, dict):
         raise Unreachable(f"The response is not GraphQL: status {response.status_code}. Check the endpoint.")
-    return _data_of(body)
+    return body
 
 
 def _data_of(body: Json) -> Json:

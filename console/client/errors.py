@@ -47,10 +47,11 @@ class Unreachable(ApiError):
 
 def error_of(errors: Iterable[Any]) -> ApiError:
     """Return the exception for the `errors` of a response."""
-    problems = [Problem(_code(each), str(each.get("message", ""))) for each in errors]
+    problems = [Problem(code_of(each), str(each.get("message", ""))) for each in errors]
     kind = Unauthenticated if any(problem.code == "UNAUTHENTICATED" for problem in problems) else ApiError
     return kind(problems)
 
 
-def _code(error: dict[str, Any]) -> str:
+def code_of(error: dict[str, Any]) -> str:
+    """Return the code of an item of `errors`."""
     return str((error.get("extensions") or {}).get("code", "ERROR"))

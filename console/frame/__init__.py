@@ -1,1 +1,1 @@
-"""What all pages share: the frame around them, the person who looks at them, and times as that person reads them."""
+"""The common parts of all pages: the frame, the person who looks at them, and times as that person reads them."""

@@ -27,6 +27,7 @@ BUILD_TIMEOUT_SECONDS = 60.0
 STYLE = f"<style>{Path(__file__).parents[1].joinpath('static', 'style.css').read_text(encoding='utf-8')}</style>"
 
 _WAYS = (("/", "Price lists"), ("/review", "Review"), ("/releases", "Releases"), ("/live", "Live"))
+_WAYS_OF_READERS = (("/", "Price lists"), ("/live", "Live"))
 
 _TOGGLE_THEME = f"""() => {{
   const theme = document.body.classList.contains("body--dark") ? "light" : "dark";
@@ -86,7 +87,7 @@ def frame(viewer: Viewer, title: str, visit: Visit | None = None, path: str = ""
         if visit:
             with ui.element("nav") as ways:
                 ways.props["aria-label"] = "Pages"
-                for way, name in _WAYS:
+                for way, name in _WAYS if visit.works_anywhere() else _WAYS_OF_READERS:
                     element = link(name, way)
                     if path == way:
                         element.props["aria-current"] = "page"

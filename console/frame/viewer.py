@@ -29,7 +29,7 @@ written in the right zone and colours from the start."""
 FIRST_PAGE = f"""<!doctype html>
 <html lang="en"><head><title>Pricebook</title><meta name="color-scheme" content="light dark">{NOTE_VIEWER}</head>
 <body><p>The console needs cookies and JavaScript. Allow them for this address, and load it again.</p></body></html>"""
-"""What a browser gets before it has told its zone and theme. It loads the page again at once."""
+"""The response to a browser that has not sent its zone and theme yet. It loads the page again at once."""
 
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
 
@@ -55,7 +55,7 @@ class Viewer:
 
 
 def is_first_request(request: Request) -> bool:
-    """Whether the browser has not told its zone and theme yet."""
+    """Whether the browser has not sent its zone and theme yet."""
     return ZONE_COOKIE not in request.cookies
 
 

@@ -14,7 +14,7 @@ from console.sessions.sessions import Session
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """What a page is built from. A page lives as long as its tab shows it."""
+    """The session, caller and viewer that a page is built from. A page lives as long as its tab shows it."""
 
     session: Session
     caller: Caller
@@ -32,6 +32,10 @@ class Visit:
     def works_on(self, price_list: str) -> bool:
         """Whether the caller sees pins, batches, events and what is unpublished of a price list."""
         return self.may_operate(price_list) or self.caller.may(Scope.BATCHES_WRITE, price_list)
+
+    def works_anywhere(self) -> bool:
+        """Whether the caller works on any price list, in the sense of `works_on`."""
+        return any(self.caller.may_anywhere(scope) for scope in Scope)
 
     def follow(self, react: Callable[[Json | None], None]) -> None:
         """Call `react` in this page with each publication while the page is open; with None if some may be missed."""

@@ -89,7 +89,7 @@ async def compare_page(
 
 
 class Comparison:
-    """What is between two versions, of all skus or of those with a prefix."""
+    """The differences between two versions, of all skus or of those with a prefix."""
 
     def __init__(self, visit: Visit, name: str, before: int, after: int, prefix: str) -> None:
         self._visit = visit

@@ -1,4 +1,4 @@
-"""What happens now: batches that come in, versions as they become current, and the batches that finished last."""
+"""Live: batches that come in, versions as they become current, and the batches that finished last."""
 
 from collections import deque
 from collections.abc import Iterable

@@ -22,13 +22,13 @@ fragment Row on PriceList {
   name
   description
   nextChangeAt
-  pin { version reason by at }
+  pin @include(if: $works) { version reason by at }
   current { version size label publishedAt }
 }"""
 
 LISTS = (
     """
-query ConsoleLists($first: Int!, $after: String) {
+query ConsoleLists($first: Int!, $after: String, $works: Boolean!) {
   priceLists(first: $first, after: $after) {
     nodes { ...Row }
     pageInfo { hasNextPage endCursor }
@@ -39,7 +39,7 @@ query ConsoleLists($first: Int!, $after: String) {
 
 WAITING = """
 query ConsoleWaiting {
-  held: batches(state: HELD, first: 1000) { nodes { priceList publishAt } }
+  held: batches(state: HELD, first: 1000) { nodes { priceList publishAt release { id } } }
   open: batches(state: OPEN, first: 1000) { nodes { priceList } }
   sealing: batches(state: SEALING, first: 1000) { nodes { priceList } }
 }"""
@@ -51,7 +51,7 @@ MAX_LISTS = 5_000
 ROWS_OF_PAGE = 50
 
 FULL_REFRESH_SECONDS = 60.0
-"""How often all lists are read again, for what no publication tells: pins, schedules, new lists."""
+"""How often all lists are read again, for changes that are not publications: pins, schedules, new lists."""
 
 WAITING_REFRESH_SECONDS = 10.0
 """How often the batches that wait are counted again."""
@@ -76,11 +76,11 @@ ORDERS: dict[str, Callable[[Json, int], Any]] = {
     "version": lambda each, _: (each["current"] or {}).get("version") or 0,
     "size": lambda each, _: (each["current"] or {}).get("size") or 0,
     "since": lambda each, _: (each["current"] or {}).get("publishedAt") or "",
-    "state": lambda each, _: (each["pin"] is None, each["current"] is None),
+    "state": lambda each, _: (not each.get("pin"), each["current"] is None),
     "next": lambda each, _: each["nextChangeAt"] or "9",
     "waiting": lambda _, waiting: -waiting,
 }
-"""What each column is ordered by, from the list and the number of batches that wait."""
+"""The sort key of each column, from the list and the number of batches that wait."""
 
 
 async def overview_page(visit: Visit) -> None:
@@ -93,9 +93,10 @@ class Overview:
 
     def __init__(self, visit: Visit) -> None:
         self._visit = visit
+        self._works = visit.works_anywhere()
         self._lists: dict[str, Json] = {}
         self._waiting: Counter[str] = Counter()
-        self._scheduled: Counter[str] = Counter()
+        self._planned: Counter[str] = Counter()
         self._sizes: dict[str, list[int]] = {}
         self._changed: set[str] = set()
         self._pagination: Json = {"page": 1, "rowsPerPage": ROWS_OF_PAGE, "sortBy": "list", "descending": False}
@@ -147,7 +148,7 @@ class Overview:
         after: str | None = None
         lists: dict[str, Json] = {}
         for _ in range(MAX_LISTS // LISTS_OF_REQUEST):
-            data = await self._visit.api.query(LISTS, first=LISTS_OF_REQUEST, after=after)
+            data = await self._visit.api.query_allowed(LISTS, first=LISTS_OF_REQUEST, after=after, works=self._works)
             lists |= {each["name"]: each for each in data["priceLists"]["nodes"]}
             after = data["priceLists"]["pageInfo"]["endCursor"]
             if not data["priceLists"]["pageInfo"]["hasNextPage"]:
@@ -161,19 +162,22 @@ class Overview:
         if not names:
             return
         self._changed.difference_update(names)
-        data = await self._visit.api.query(
-            _by_name(len(names)), **{f"n{index}": each for index, each in enumerate(names)}
-        )
+        variables = {f"n{index}": each for index, each in enumerate(names)}
+        data = await self._visit.api.query_allowed(_by_name(len(names)), works=self._works, **variables)
         for each in filter(None, data.values()):
             sizes = [version["size"] for version in each.pop("snapshots")["nodes"] if version["state"] == "PUBLISHED"]
             self._sizes[each["name"]] = sizes[::-1]
             self._lists[each["name"]] = each
 
     async def _count_waiting(self) -> None:
+        if not self._works:
+            return
         states = await self._visit.api.query(WAITING)
         batches = [each for state in states.values() for each in state["nodes"]]
-        self._scheduled = Counter(each["priceList"] for each in batches if each.get("publishAt"))
-        self._waiting = Counter(each["priceList"] for each in batches if not each.get("publishAt"))
+        planned = [each.get("publishAt") is not None or each.get("release") is not None for each in batches]
+        names = [each["priceList"] for each in batches]
+        self._planned = Counter(name for name, is_planned in zip(names, planned, strict=True) if is_planned)
+        self._waiting = Counter(name for name, is_planned in zip(names, planned, strict=True) if not is_planned)
 
     def _found(self) -> list[str]:
         wanted = (self._search.value or "").strip().lower()
@@ -192,13 +196,14 @@ class Overview:
         found = len(self._found())
         self._table.pagination = {**self._pagination, "rowsNumber": found}
         self._table.rows = [self._row(self._lists[name]) for name in self._page()]
-        pinned = sum(1 for each in self._lists.values() if each["pin"])
-        self._summary.set_text(f"{found:,} of {len(self._lists):,} lists · {pinned:,} pinned")
+        pinned = sum(1 for each in self._lists.values() if each.get("pin"))
+        pins = f" · {pinned:,} pinned" if self._works else ""
+        self._summary.set_text(f"{found:,} of {len(self._lists):,} lists{pins}")
 
     def _row(self, each: Json) -> Json:
         name, current = each["name"], each["current"] or {}
         version, size, published = current.get("version"), current.get("size"), current.get("publishedAt")
-        waiting, scheduled = self._waiting[name], self._scheduled[name]
+        waiting, planned = self._waiting[name], self._planned[name]
         return {
             "name": name,
             "list": cell(name, href=list_path(name), note=each["description"]),
@@ -217,7 +222,8 @@ class Overview:
                 href=review_path(name),
                 tone="warn" if waiting else None,
                 sort=-waiting,
-                note=f"{scheduled:,} scheduled" if scheduled else None,
+                note=f"{planned:,} planned" if planned else None,
+                note_title="scheduled, or in a release",
             ),
         }
 
@@ -229,11 +235,11 @@ def _by_name(count: int) -> str:
         f"l{index}: priceList(name: $n{index}) {{ ...Row snapshots(first: 20) {{ nodes {{ size state }} }} }}"
         for index in range(count)
     )
-    return f"query ConsoleSomeLists({variables}) {{ {fields} }}{_ROW}"
+    return f"query ConsoleSomeLists($works: Boolean!, {variables}) {{ {fields} }}{_ROW}"
 
 
 def _state(each: Json) -> Json:
-    pin = each["pin"]
+    pin = each.get("pin")
     if pin:
         return cell(f"pinned to {pin['version']}", tone="warn", title=f"{pin['by']}: {pin['reason']}")
     return cell("live", tone="good") if each["current"] else cell("empty", tone="muted")

@@ -1,1 +1,1 @@
-"""Who uses the console: sessions of browsers, signing in and out, and what other origins may not do."""
+"""The users of the console: sessions of browsers, their scopes, and the guard against other origins."""

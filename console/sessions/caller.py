@@ -1,4 +1,4 @@
-"""What the person who signed in may do, as the API tells it: pages offer nothing else."""
+"""The scopes of the person who signed in, as the API returns them: pages offer nothing else."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

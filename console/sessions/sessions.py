@@ -14,7 +14,10 @@ MAX_SESSIONS = 200
 """Sessions of a console; the one used longest ago ends when another begins."""
 
 IDLE_SECONDS = 12 * 60 * 60
-"""How long a session lasts after its last page."""
+"""How long a session lasts after its last page, also if a tab is left open."""
+
+EXPIRY_SECONDS = 60.0
+"""How often idle sessions are looked for."""
 
 CALLER_SECONDS = 30
 """How long the caller's grants are offered before they are asked again; the API itself decides each time."""
@@ -71,7 +74,7 @@ class Sessions:
         session = self._sessions.get(session_id) if session_id else None
         if session is None or session_id is None:
             return None
-        if self._clock() - session.used_at > IDLE_SECONDS:
+        if self._is_idle(session):
             self.end(session_id)
             return None
         session.used_at = self._clock()
@@ -82,6 +85,16 @@ class Sessions:
         """End a session. Does nothing if there is none."""
         if session_id and (session := self._sessions.pop(session_id, None)):
             self._close_later(session)
+
+    async def expire(self) -> None:
+        """End idle sessions, for ever: pages that they left open can do nothing more."""
+        while True:
+            await asyncio.sleep(EXPIRY_SECONDS)
+            for session_id in [each for each, session in self._sessions.items() if self._is_idle(session)]:
+                self.end(session_id)
+
+    def _is_idle(self, session: Session) -> bool:
+        return self._clock() - session.used_at > IDLE_SECONDS
 
     async def close(self) -> None:
         """End all sessions."""

@@ -52,7 +52,7 @@ _TONES = {"REJECT": "bad", "HOLD": "warn", "INFO": "muted"}
 
 
 class Wait(NamedTuple):
-    """What a held batch waits for, besides a decision: its text and where it leads, if anywhere."""
+    """A release or an instant that a held batch waits for: its text and where it leads, if anywhere."""
 
     text: str
     href: str | None

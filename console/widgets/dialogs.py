@@ -17,7 +17,7 @@ class ActionDialog:
     """A dialog that does one thing, once its conditions are met.
 
     `preview` builds what will change; while it waits for the API, the action cannot be confirmed. `act` is called with
-    the reason. What the API refuses is shown in the dialog, which stays open; after success the page is loaded again.
+    the reason. A refusal is shown in the dialog, which stays open; after success the page is loaded again.
     With `typed_name`, that name has to be typed as well.
     """
 

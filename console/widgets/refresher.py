@@ -39,7 +39,7 @@ class Refresher:
         visit.follow(note)
 
     def repeat(self, seconds: float) -> None:
-        """Refresh the page at an interval, for what no publication tells."""
+        """Refresh the page at an interval, for changes that are not publications."""
         ui.timer(seconds, self.mark_stale, immediate=False)
 
     def mark_stale(self) -> None:

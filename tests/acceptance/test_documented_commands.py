@@ -45,7 +45,7 @@ SCHEDULING = {"reschedule", "import", "release"}
 README = "README.md"
 """Its blocks run in `test_readme.py`: they name the versions that its examples have published."""
 
-NOT_RUN = ("serve", "dev", "demo", "--follow", "-f")
+NOT_RUN = ("serve", "dev", "demo", "console", "--follow", "-f")
 """Commands and options that run until Ctrl-C, or for long: their arguments are parsed. Other tests run them."""
 
 KEY_ID = re.compile(r"[0-9a-f]{12}")
@@ -243,7 +243,8 @@ def context(arguments: Sequence[str]) -> click.Context:
 
 def hints() -> Iterator[Documented]:
     """Yield the commands that help, messages and alerts name."""
-    for file in sorted(file for package in ("cli", "graph", "storage") for file in (ROOT / package).rglob("*.py")):
+    packages = ("cli", "console", "graph", "storage")
+    for file in sorted(file for package in packages for file in (ROOT / package).rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 yield from (each._replace(line=node.lineno) for each in commands_of(place(file), node.value))
@@ -257,7 +258,7 @@ def place(file: Path) -> str:
 
 def test_help_messages_and_alerts_name_commands_and_options_that_exist() -> None:
     named = [each for each in hints() if each.arguments[0] == "pricebook" and len(each.arguments) > 1]
-    assert {each.page.partition("/")[0] for each in named} == {"cli", "graph", "helm", "storage"}
+    assert {each.page.partition("/")[0] for each in named} == {"cli", "console", "graph", "helm", "storage"}
     for each in named:
         try:
             parse(substituted(each, "1"))

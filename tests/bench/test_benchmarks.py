@@ -28,6 +28,7 @@ TARGETS = {
     "releases": 1,
     "switch": 2,
     "startup": 1,
+    "console": 3,
     "scale-idle": 2,
     "scale-merges": 12,
     "scale-replace": 2,
@@ -41,6 +42,7 @@ TARGETS = {
 
 
 LONG = {
+    "console",
     "edge",
     "guards",
     "merges",

@@ -1,5 +1,7 @@
 """A person at the console: opens pages, reads them, presses buttons and fills in fields, as they are labelled."""
 
+import base64
+import time
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ IS_ALIVE = "return window.did_handshake === true && !window.isLeft"
 AXE = """
 const done = arguments[arguments.length - 1];
 const told = (each) => [each.impact, each.id, each.nodes.map((node) => node.html).slice(0, 5)];
-axe.run({resultTypes: ["violations"]}).then(
+axe.run({resultTypes: ["violations"], iframes: false}).then(
   (results) => done(results.violations.map(told)),
   (error) => done([["critical", String(error), []]]),
 );
@@ -108,11 +110,24 @@ class Browser:
             )
         )
 
+    def screenshot(self, file: Path) -> None:
+        """Write the whole page to a file, once its charts are drawn."""
+        time.sleep(1)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        whole = {"captureBeyondViewport": True}
+        taken = self.driver.execute_cdp_cmd("Page.captureScreenshot", {"format": "png", **whole, "clip": self._clip()})
+        file.write_bytes(base64.b64decode(taken["data"]))
+
     def axe(self, script: Path) -> list[Any]:
         """Return the serious and critical violations that axe-core finds: impact, rule and elements."""
         self.driver.execute_script(script.read_text(encoding="utf-8"))
         found: list[Any] = self.driver.execute_async_script(AXE)
         return [each for each in found if each[0] in {"serious", "critical"}]
+
+    def _clip(self) -> dict[str, float]:
+        page = "const page = document.documentElement; return [page.clientWidth, Math.min(page.scrollHeight, 2400)]"
+        width, height = self.driver.execute_script(page)
+        return {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}
 
     def _click(self, xpath: str) -> None:
         """Click the last one that is shown: a dialog stands after its page. Again if the page was just redrawn."""

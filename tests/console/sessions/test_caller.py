@@ -1,4 +1,4 @@
-"""What a caller may do follows from its grants."""
+"""A caller may do what its grants include, and nothing else."""
 
 import pytest
 

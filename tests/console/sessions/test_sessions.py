@@ -1,6 +1,8 @@
 """Sessions live in memory, as long as they are used, and end at once."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import pytest
 
@@ -8,6 +10,7 @@ from console.client.errors import Unauthenticated
 from console.sessions import sessions as sessions_module
 from console.sessions.sessions import IDLE_SECONDS, Sessions
 from tests.console.conftest import Stage
+from tests.waiting import until
 
 
 class Clock:
@@ -48,6 +51,25 @@ async def test_a_session_ends_when_it_was_idle_for_too_long(sessions: Sessions, 
         assert sessions.find(session_id) is not None
     clock.now += IDLE_SECONDS + 1
     assert sessions.find(session_id) is None
+
+
+async def test_a_tab_that_was_left_open_can_do_nothing_more(
+    sessions: Sessions, stage: Stage, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions_module, "EXPIRY_SECONDS", 0.01)
+    session = sessions.find(await sessions.open(stage.keys["olivia"]))
+    assert session is not None
+    expiry = asyncio.create_task(sessions.expire())
+    clock.now += IDLE_SECONDS + 1
+
+    async def has_ended() -> bool:
+        with suppress(Unauthenticated):
+            await session.client.query("{ __typename }")
+            return False
+        return True
+
+    await until(has_ended, "ended")
+    expiry.cancel()
 
 
 async def test_a_page_of_a_session_that_ended_can_do_nothing_more(sessions: Sessions, stage: Stage) -> None:
