@@ -1,1 +1,1 @@
-"""What an operator can do: each action shows what it will change, asks for a reason, and does it."""
+"""The actions of operators: each shows what it will change, asks for a reason, and does it."""

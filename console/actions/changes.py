@@ -1,4 +1,4 @@
-"""What an action would change in a price list, as previews show it."""
+"""The changes that an action would make in a price list, for its preview."""
 
 from nicegui import ui
 
@@ -6,66 +6,82 @@ from console.client import Json
 from console.client.errors import ApiError
 from console.frame.paths import compare_path
 from console.frame.visit import Visit
+from console.widgets.batches import is_outdated
 from console.widgets.parts import Text, link, show_error
+from console.widgets.prices import percent, percent_text, price_text
+from console.widgets.versions import SUMMARY_FIELDS, summary_text
 
-CHANGES = """
-query ConsoleActionChanges($name: ID!, $from: Int!, $to: Int!, $first: Int!) {
+SUMMARY = f"""
+query ConsoleSummary($name: ID!, $from: Int!, $to: Int!) {{
+  priceList(name: $name) {{ diff(from: $from, to: $to, first: 1) {{ summary {{ {SUMMARY_FIELDS} }} }} }}
+}}"""
+
+LARGEST = """
+query ConsoleLargest($name: ID!, $from: Int!, $to: Int!, $first: Int!) {
   priceList(name: $name) {
-    diff(from: $from, to: $to, first: $first) {
-      summary { added removed changed }
-      totalCount
-      nodes { sku change before { amount currency } after { amount currency } }
+    diff(from: $from, to: $to, first: 1) {
+      largest(first: $first) { sku before { amount currency } after { amount currency } }
     }
   }
 }"""
 
+REBASED = f"""
+query ConsoleRebased($id: ID!) {{
+  batch(id: $id) {{ rebased {{ summary {{ {SUMMARY_FIELDS} }} }} }}
+}}"""
+
 SHOWN_CHANGES = 5
-"""Changes that a preview shows; the comparison shows all."""
+"""Changes that a preview shows, the largest; the comparison shows all."""
 
 
-async def show_changes(visit: Visit, name: str, from_version: int, to_version: int) -> None:
+async def show_changes(visit: Visit, name: str, before: int, after: int) -> None:
     """Show how one version differs from another.
 
     An error of the API is shown as well, and not raised: a comparison that fails must not prevent a rollback.
     """
     try:
-        data = await visit.api.query(
-            CHANGES, name=name, first=SHOWN_CHANGES, **{"from": from_version, "to": to_version}
-        )
+        Text("p", f"Prices: {await changes_between(visit, name, before, after)}.")
+        await _show_largest(visit, name, before, after)
     except ApiError as error:
-        Text("p", "What changes cannot be shown:")
+        Text("p", "Not all that changes can be shown:")
         show_error(error)
-        return
-    diff = data["priceList"]["diff"]
-    Text("p", f"Prices: {summary_text(diff['summary'])}.")
-    if diff["nodes"]:
-        with ui.element("ul").classes("changes"):
-            for each in diff["nodes"]:
-                Text("li", change_text(each))
     with ui.element("p"):
-        more = diff["totalCount"] - len(diff["nodes"])
-        text = f"Compare all {diff['totalCount']:,} changes" if more > 0 else "Compare the versions"
-        link(text, compare_path(name, from_version, to_version)).props["target"] = "_blank"
+        link("Compare the versions", compare_path(name, before, after)).props["target"] = "_blank"
 
 
-def summary_text(summary: Json) -> str:
-    """Return the counts of a `DiffSummary` in words: `3 added, 1 removed, 20 changed`."""
-    counts = [f"{summary[kind]:,} {kind}" for kind in ("added", "removed", "changed") if summary[kind]]
-    return ", ".join(counts) or "no change"
+async def changes_between(visit: Visit, name: str, before: int, after: int) -> str:
+    """Return, in words, how many prices differ between two versions. Raises `ApiError`."""
+    found = (await visit.api.query(SUMMARY, **{"name": name, "from": before, "to": after}))["priceList"]
+    return summary_text(found and found["diff"]["summary"])
 
 
-def change_text(change: Json) -> str:
-    """Return a `PriceDiff` in a line: `SKU-1: 9.90 → 12.50 EUR`."""
-    before, after = change["before"], change["after"]
-    if before is None:
-        return f"{change['sku']}: added at {_price(after)}"
-    if after is None:
-        return f"{change['sku']}: removed, was {_price(before)}"
-    if before == after:
-        return f"{change['sku']}: {_price(after)}, with other tiers, validity or attributes"
-    start = before["amount"] if before["currency"] == after["currency"] else _price(before)
-    return f"{change['sku']}: {start} → {_price(after)}"
+async def changes_now(visit: Visit, batch: Json) -> str:
+    """Return, in words, how many prices a batch changes: now, if it is held. Raises `ApiError`."""
+    return await rebased_changes(visit, batch["id"]) if is_outdated(batch) else summary_text(batch["summary"])
 
 
-def _price(price: Json) -> str:
-    return f"{price['amount']} {price['currency']}"
+async def rebased_changes(visit: Visit, batch_id: str) -> str:
+    """Return, in words, how many prices a held batch would change now; empty if it is no longer held.
+
+    Raises `ApiError`.
+    """
+    batch = (await visit.api.query(REBASED, id=batch_id))["batch"]
+    rebased = batch and batch["rebased"]
+    return summary_text(rebased and rebased["summary"])
+
+
+async def _show_largest(visit: Visit, name: str, before: int, after: int) -> None:
+    variables = {"name": name, "from": before, "to": after, "first": SHOWN_CHANGES}
+    found = (await visit.api.query(LARGEST, **variables))["priceList"]
+    if found and (largest := found["diff"]["largest"]):
+        with ui.element("ul").classes("changes"):
+            for each in largest:
+                Text("li", change_text(each))
+
+
+def change_text(difference: Json) -> str:
+    """Return a change of an amount in a line: `SKU-1: 9.90 → 12.50 EUR, +26.26 %`."""
+    before, after = difference["before"], difference["after"]
+    change = percent(before, after)
+    text = f"{difference['sku']}: {before['amount']} → {price_text(after)}"
+    return f"{text}, {percent_text(change)}" if change else text

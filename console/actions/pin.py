@@ -2,14 +2,14 @@
 
 from nicegui import ui
 
-from console.actions.changes import summary_text
-from console.actions.rollback import version_text
+from console.actions.changes import rebased_changes
 from console.client import Json
-from console.client.errors import ApiError, Problem
+from console.client.errors import ApiError
 from console.frame.paths import batch_path
 from console.frame.visit import Visit
 from console.widgets.dialogs import ActionDialog
 from console.widgets.parts import Text, empty, fact, facts, link
+from console.widgets.versions import snapshot_text
 
 PINNABLE = """
 query ConsolePinnable($name: ID!) {
@@ -23,11 +23,6 @@ query ConsolePinned($name: ID!, $first: Int!) {
     pin { version by reason }
     heldByPin(first: $first) { nodes { id version label submittedBy createdAt } totalCount }
   }
-}"""
-
-LATEST = """
-query ConsoleLatestHeld($id: ID!) {
-  batch(id: $id) { rebased { baseVersion summary { added removed changed } } }
 }"""
 
 PIN = """
@@ -71,10 +66,10 @@ class _Pin:
     async def preview(self) -> None:
         found = (await self._visit.api.query(PINNABLE, name=self._name))["priceList"]
         if found is None or found["current"] is None:
-            raise ApiError([Problem("NO_VERSION", "No version has been published: there is nothing to pin.")])
+            raise ApiError.of("NO_VERSION", "No version has been published: there is nothing to pin.")
         self._version = found["current"]["version"]
         with facts():
-            fact("Stays current", version_text(found["current"]))
+            fact("Stays current", snapshot_text(found["current"]))
             if found["pin"]:
                 fact("Pinned by", found["pin"]["by"], title=found["pin"]["reason"])
         Text("p", "Batches are still taken in and checked, and wait until the list is unpinned.")
@@ -110,10 +105,10 @@ class _Unpin:
         data = await self._visit.api.query(PINNED, name=self._name, first=SHOWN_BATCHES)
         found: Json | None = data["priceList"]
         if found is None or found["pin"] is None:
-            raise ApiError([Problem("NOT_PINNED", f"{self._name} is not pinned any more. Load the page again.")])
+            raise ApiError.of("NOT_PINNED", f"{self._name} is not pinned any more. Load the page again.")
         self._version = found["current"]["version"]
         with facts():
-            fact("Current", version_text(found["current"]))
+            fact("Current", snapshot_text(found["current"]))
             fact("Pinned by", found["pin"]["by"])
             fact("Reason of the pin", found["pin"]["reason"])
         return found
@@ -127,15 +122,13 @@ class _PublishLatest(_Unpin):
     async def preview(self) -> None:
         held = (await self._read())["heldByPin"]
         if not held["nodes"]:
-            raise ApiError([Problem("NOTHING_HELD", "No batch waits for the pin alone. Unpin without publishing.")])
+            raise ApiError.of("NOTHING_HELD", "No batch waits for the pin alone. Unpin without publishing.")
         latest = held["nodes"][0]
         self._batch = latest["id"]
-        batch = (await self._visit.api.query(LATEST, id=self._batch))["batch"]
-        rebased = batch and batch["rebased"]
         with facts():
             fact("To be published", batch_text(latest))
-            if rebased:
-                fact("Changes", summary_text(rebased["summary"]))
+            if changes := await rebased_changes(self._visit, latest["id"]):
+                fact("Changes", changes)
         link("Look at the batch", batch_path(latest["id"])).props["target"] = "_blank"
         if held["totalCount"] > 1:
             Text("p", f"Superseded, and never published: {held['totalCount'] - 1:,}.")

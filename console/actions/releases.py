@@ -4,42 +4,20 @@ import asyncio
 
 from nicegui import ui
 
+from console.actions.changes import changes_between, changes_now
 from console.client import Json
-from console.client.errors import ApiError, Problem
+from console.client.errors import ApiError
 from console.frame.visit import Visit
-from console.widgets.batches import is_outdated, move_text, summary_text
-from console.widgets.dialogs import ActionDialog, instant_field, require_instant
-from console.widgets.parts import Text, time
-from console.widgets.releases import UNPUBLISHED, item_move_text, obstacles
+from console.widgets.batches import show_schedule
+from console.widgets.dialogs import ActionDialog, InstantField
+from console.widgets.parts import Text
+from console.widgets.releases import RELEASE_FIELDS, UNPUBLISHED, item_move_text, obstacles
+from console.widgets.versions import move_text, summary_text
 
-SEEN = """
-query ConsoleSeenRelease($id: ID!) {
-  release(id: $id) {
-    id name state publishAt
-    items {
-      priceList { name currentVersion pin { version } }
-      batch {
-        id priceList state mode version publishAt baseVersion
-        findings { gate severity message observed limit }
-        summary { added removed changed unchanged }
-        release { id name }
-        rebased { baseVersion }
-      }
-      fromVersion
-      toVersion
-    }
-  }
-}"""
-
-REBASED = """
-query ConsoleRebasedItem($id: ID!) {
-  batch(id: $id) { rebased { summary { added removed changed unchanged } } }
-}"""
-
-RETURN = """
-query ConsoleReturn($list: ID!, $from: Int!, $to: Int!) {
-  priceList(name: $list) { diff(from: $from, to: $to, first: 1) { summary { added removed changed unchanged } } }
-}"""
+SEEN = f"""
+query ConsoleSeenRelease($id: ID!) {{
+  release(id: $id) {{ {RELEASE_FIELDS} }}
+}}"""
 
 _PAYLOAD = "{ release { id } userErrors { code message } }"
 PUBLISH = f"mutation ConsolePublishRelease($input: PublishReleaseInput!) {{ publishRelease(input: $input) {_PAYLOAD} }}"
@@ -69,7 +47,7 @@ class SeenRelease:
         release: Json | None = (await self.visit.api.query(SEEN, id=self.release["id"]))["release"]
         if release is None or release["state"] not in states:
             state = release["state"] if release else "gone"
-            raise ApiError([Problem("RELEASE_CHANGED", f"The release is {state}. Load the page again.")])
+            raise ApiError.of("RELEASE_CHANGED", f"The release is {state}. Load the page again.")
         self.release = release
         return release
 
@@ -78,11 +56,11 @@ class SeenRelease:
         now = (await self.visit.api.query(SEEN, id=self.release["id"]))["release"]
         if now is None or _batches(now) != _batches(self.release):
             message = "Another batch was sent with the release, or one was rejected, since it was shown. Look again."
-            raise ApiError([Problem("CONFLICT", message)])
+            raise ApiError.of("CONFLICT", message)
 
     async def show_publication(self) -> None:
         """Show what the publication changes in each list, and what stands against it."""
-        changes = await asyncio.gather(*(self._changes_now(each) for each in self.release["items"]))
+        changes = await asyncio.gather(*(changes_now(self.visit, each["batch"]) for each in self.release["items"]))
         with ui.element("ul").classes("moves"):
             for item, text in zip(self.release["items"], changes, strict=True):
                 _show_move(item, item_move_text(self.release, item), text, obstacles(item))
@@ -97,23 +75,14 @@ class SeenRelease:
                 against += ["it had no version before"] if item["fromVersion"] is None else []
                 _show_move(item, move_text(item["toVersion"], item["fromVersion"]), text, against)
 
-    async def _changes_now(self, item: Json) -> str:
-        batch = item["batch"]
-        if not is_outdated(batch):
-            return summary_text(batch["summary"])
-        found = (await self.visit.api.query(REBASED, id=batch["id"]))["batch"]
-        return summary_text(found["rebased"]["summary"]) if found and found["rebased"] else ""
-
     async def _changes_of_return(self, item: Json) -> str:
         before, after = item["toVersion"], item["fromVersion"]
         if before is None or after is None:
             return ""
-        variables = {"list": item["priceList"]["name"], "from": before, "to": after}
         try:
-            found = (await self.visit.api.query(RETURN, **variables))["priceList"]
+            return await changes_between(self.visit, item["priceList"]["name"], before, after)
         except ApiError as error:  # such as a version that has expired
             return str(error)
-        return summary_text(found["diff"]["summary"]) if found else ""
 
 
 def publish_dialog(visit: Visit, release: Json) -> ActionDialog:
@@ -139,17 +108,17 @@ def publish_dialog(visit: Visit, release: Json) -> ActionDialog:
 def schedule_dialog(visit: Visit, release: Json) -> ActionDialog:
     """Return the dialog that gives a release an instant at which it is published, or another one."""
     seen = SeenRelease(visit, release)
-    fields: list[ui.input] = []
+    field: InstantField
 
     async def preview() -> None:
+        nonlocal field
         await seen.read(UNPUBLISHED)
-        _show_schedule(seen)
+        show_schedule(visit.viewer, seen.release["publishAt"])
         await seen.show_publication()
-        fields[:] = [instant_field(f"Publish at ({visit.viewer.zone.key})", lambda: None)]
+        field = InstantField("Publish at", visit.viewer.zone)
 
     async def act(reason: str) -> None:
-        at = require_instant(fields[0].value, visit.viewer.zone).isoformat()
-        await visit.api.mutate(SCHEDULE, release=release["id"], publishAt=at, reason=reason)
+        await visit.api.mutate(SCHEDULE, release=release["id"], publishAt=field.read(), reason=reason)
 
     return ActionDialog(f"Schedule {seen.title}", "Schedule", preview, act)
 
@@ -160,7 +129,7 @@ def unschedule_dialog(visit: Visit, release: Json) -> ActionDialog:
 
     async def preview() -> None:
         await seen.read(frozenset({"SCHEDULED"}))
-        _show_schedule(seen)
+        show_schedule(visit.viewer, seen.release["publishAt"])
         Text("p", "It is open again, and waits until somebody publishes it.")
 
     async def act(reason: str) -> None:
@@ -216,12 +185,3 @@ def _show_move(item: Json, move: str, changes: str, against: list[str]) -> None:
         Text("span", changes).classes("note")
         if against:
             Text("span", "; ".join(against)).classes("badge warn")
-
-
-def _show_schedule(seen: SeenRelease) -> None:
-    with ui.element("p"):
-        if seen.release["publishAt"]:
-            Text("span", "Now due ")
-            time(seen.visit.viewer, seen.release["publishAt"])
-        else:
-            Text("span", "It has no schedule yet.")

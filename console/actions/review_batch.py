@@ -3,31 +3,26 @@
 from nicegui import ui
 
 from console.client import Json
-from console.client.errors import ApiError, Problem
+from console.client.errors import ApiError
 from console.frame.paths import compare_path, list_path, release_path
 from console.frame.visit import Visit
 from console.widgets.batches import (
+    BATCH_FIELDS,
     compared_version,
     held_move_text,
     is_outdated,
     show_findings,
     shown_findings,
-    summary_text,
-    version_text,
 )
 from console.widgets.dialogs import ActionDialog
 from console.widgets.parts import Text, fact, facts, link, notice, time
+from console.widgets.versions import SUMMARY_FIELDS, summary_text, version_text
 
-HELD_BATCH = """
-query ConsoleHeldBatch($id: ID!, $list: ID!) {
-  batch(id: $id) {
-    id priceList state mode version label publishAt madeOnVersion baseVersion
-    findings { gate severity message observed limit }
-    release { id name }
-    rebased { baseVersion summary { added removed changed unchanged } }
-  }
-  priceList(name: $list) { pin { version } }
-}"""
+HELD_BATCH = f"""
+query ConsoleHeldBatch($id: ID!, $list: ID!) {{
+  batch(id: $id) {{ {BATCH_FIELDS} rebased {{ summary {{ {SUMMARY_FIELDS} }} }} }}
+  priceList(name: $list) {{ pin {{ version }} }}
+}}"""
 
 APPROVE = """
 mutation ConsoleApprove($input: ReviewBatchInput!) {
@@ -55,7 +50,7 @@ class HeldBatch:
         batch: Json | None = data["batch"]
         if batch is None or batch["rebased"] is None:
             state = batch["state"] if batch else "gone"
-            raise ApiError([Problem("BATCH_NOT_HELD", f"Batch {batch_id} is {state}, not HELD. Load the page again.")])
+            raise ApiError.of("BATCH_NOT_HELD", f"Batch {batch_id} is {state}, not HELD. Load the page again.")
         self.batch = batch
         self.pin = (data["priceList"] or {}).get("pin")
         return batch

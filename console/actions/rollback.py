@@ -4,10 +4,11 @@ from nicegui import ui
 
 from console.actions.changes import show_changes
 from console.client import Json
-from console.client.errors import ApiError, Problem
+from console.client.errors import ApiError
 from console.frame.visit import Visit
 from console.widgets.dialogs import ActionDialog
 from console.widgets.parts import Text, fact, facts, notice, show_error
+from console.widgets.versions import snapshot_text
 
 TARGETS = """
 query ConsoleRollbackTargets($name: ID!, $first: Int!) {
@@ -52,7 +53,7 @@ class _Rollback:
         data = await self._visit.api.query(TARGETS, name=self._name, first=MAX_TARGETS)
         price_list = data["priceList"]
         if price_list is None or price_list["current"] is None:
-            raise _problem("NO_VERSION", "No version has been published: there is nothing to roll back.")
+            raise ApiError.of("NO_VERSION", "No version has been published: there is nothing to roll back.")
         self._current = price_list["current"]
         if self._wanted is None:
             self._choose([each for each in price_list["snapshots"]["nodes"] if each["state"] == "PUBLISHED"])
@@ -65,7 +66,7 @@ class _Rollback:
 
     async def act(self, reason: str) -> object:
         if self._shown is None:
-            raise _problem("NO_CHOICE", "Choose a version, and wait until its changes are shown.")
+            raise ApiError.of("NO_CHOICE", "Choose a version, and wait until its changes are shown.")
         return await self._visit.api.mutate(
             ROLL_BACK,
             priceList=self._name,
@@ -76,10 +77,10 @@ class _Rollback:
         )
 
     def _choose(self, published: list[Json]) -> None:
-        targets = {each["version"]: version_text(each) for each in published}
+        targets = {each["version"]: snapshot_text(each) for each in published}
         targets.pop(self._current["version"], None)
         if not targets:
-            raise _problem("NO_VERSION", "There is no other published version to roll back to.")
+            raise ApiError.of("NO_VERSION", "There is no other published version to roll back to.")
 
         async def chosen() -> None:
             with self._changes:
@@ -101,24 +102,14 @@ class _Rollback:
         if self._asked != version:
             return
         if target is None:
-            raise _problem("SNAPSHOT_NOT_FOUND", f"{self._name} has no version {version}.")
+            raise ApiError.of("SNAPSHOT_NOT_FOUND", f"{self._name} has no version {version}.")
         with self._changes, ui.element("div"):
             with facts():
-                fact("Current", version_text(self._current))
-                fact("Afterwards", version_text(target))
+                fact("Current", snapshot_text(self._current))
+                fact("Afterwards", snapshot_text(target))
             if version == self._current["version"]:
                 notice("This version is current already.")
             else:
                 await show_changes(self._visit, self._name, self._current["version"], version)
         if self._asked == version:
             self._shown = version
-
-
-def version_text(snapshot: Json) -> str:
-    """Return a version in a line: `29 · 2026-10-29 · 31 prices`."""
-    size = f"{snapshot['size']:,} {'price' if snapshot['size'] == 1 else 'prices'}"
-    return " · ".join(str(each) for each in (snapshot["version"], snapshot["label"], size) if each is not None)
-
-
-def _problem(code: str, message: str) -> ApiError:
-    return ApiError([Problem(code, message)])

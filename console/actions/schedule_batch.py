@@ -1,12 +1,11 @@
 """Giving a held batch another instant at which it is published, or none."""
 
-from nicegui import ui
-
 from console.actions.review_batch import HeldBatch
 from console.client import Json
 from console.frame.visit import Visit
-from console.widgets.dialogs import ActionDialog, instant_field, require_instant
-from console.widgets.parts import Text, time
+from console.widgets.batches import show_schedule
+from console.widgets.dialogs import ActionDialog, InstantField
+from console.widgets.parts import Text
 
 RESCHEDULE = """
 mutation ConsoleReschedule($input: RescheduleBatchInput!) {
@@ -16,7 +15,20 @@ mutation ConsoleReschedule($input: RescheduleBatchInput!) {
 
 def schedule_dialog(visit: Visit, batch: Json) -> ActionDialog:
     """Return the dialog that gives a held batch an instant at which it is published, or another one."""
-    return _Schedule(visit, batch).dialog()
+    held = HeldBatch(visit, batch)
+    field: InstantField
+
+    async def preview() -> None:
+        nonlocal field
+        await held.read()
+        show_schedule(visit.viewer, held.batch["publishAt"])
+        held.show()
+        field = InstantField("Publish at", visit.viewer.zone)
+
+    async def act(reason: str) -> None:
+        await visit.api.mutate(RESCHEDULE, batch=batch["id"], publishAt=field.read(), reason=reason)
+
+    return ActionDialog(f"Schedule a batch of {batch['priceList']}", "Schedule", preview, act)
 
 
 def unschedule_dialog(visit: Visit, batch: Json) -> ActionDialog:
@@ -26,41 +38,10 @@ def unschedule_dialog(visit: Visit, batch: Json) -> ActionDialog:
     async def preview() -> None:
         await held.read()
         Text("p", "It is not published when it is due, and waits for a review.")
-        _show_schedule(held)
+        show_schedule(visit.viewer, held.batch["publishAt"])
         held.show()
 
     async def act(reason: str) -> None:
         await visit.api.mutate(RESCHEDULE, batch=batch["id"], publishAt=None, reason=reason)
 
     return ActionDialog(f"Take a batch of {batch['priceList']} off its schedule", "Take it off", preview, act)
-
-
-class _Schedule:
-    def __init__(self, visit: Visit, batch: Json) -> None:
-        self._held = HeldBatch(visit, batch)
-        self._field: ui.input | None = None
-
-    def dialog(self) -> ActionDialog:
-        title = f"Schedule a batch of {self._held.batch['priceList']}"
-        return ActionDialog(title, "Schedule", self._preview, self._act)
-
-    async def _preview(self) -> None:
-        await self._held.read()
-        _show_schedule(self._held)
-        self._held.show()
-        self._field = instant_field(f"Publish at ({self._held.visit.viewer.zone.key})", lambda: None)
-
-    async def _act(self, reason: str) -> None:
-        at = require_instant(self._field.value if self._field else "", self._held.visit.viewer.zone)
-        await self._held.visit.api.mutate(
-            RESCHEDULE, batch=self._held.batch["id"], publishAt=at.isoformat(), reason=reason
-        )
-
-
-def _show_schedule(held: HeldBatch) -> None:
-    with ui.element("p"):
-        if held.batch["publishAt"]:
-            Text("span", "Now due ")
-            time(held.visit.viewer, held.batch["publishAt"])
-        else:
-            Text("span", "It has no schedule yet.")

@@ -1,5 +1,6 @@
 """The base of all charts: their colours in light and dark, and what screen readers say of them."""
 
+from datetime import datetime
 from typing import NamedTuple
 
 from nicegui import ui
@@ -27,6 +28,11 @@ DARK = Palette("#e6ebf1", "#2f3a48", "#7db9f5", "#5fbf86", "#e0ae55", "#f08a82",
 def palette(viewer: Viewer) -> Palette:
     """Return the colours for a viewer."""
     return DARK if viewer.is_dark else LIGHT
+
+
+def milliseconds(instant: datetime) -> int:
+    """Return an instant as an axis of time takes it: in milliseconds since 1970."""
+    return round(instant.timestamp() * 1000)
 
 
 def chart(viewer: Viewer, label: str, options: Json, *, height: int = 300) -> ui.echart:

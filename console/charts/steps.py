@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from nicegui import ui
 
-from console.charts.chart import Palette, chart, palette
+from console.charts.chart import Palette, chart, milliseconds, palette
 from console.client import Json
 from console.frame.viewer import Viewer, parse_instant
 
@@ -87,8 +87,8 @@ def step_options(steps: Sequence[Step], since: datetime, now: datetime, viewer: 
         "tooltip": {"trigger": "axis", ":formatter": _TOOLTIP, "axisPointer": {"type": "line"}},
         "xAxis": {
             "type": "time",
-            "min": _milliseconds(since),
-            "max": _milliseconds(now),
+            "min": milliseconds(since),
+            "max": milliseconds(now),
             "axisLabel": {"color": colours.text, "hideOverlap": True},
             "axisLine": {"lineStyle": {"color": colours.line}},
         },
@@ -130,12 +130,12 @@ def _series(currency: str, runs: Sequence[Run], has_dots: bool, colours: Palette
 
 def _points(run: Run, colours: Palette, viewer: Viewer, *, is_last: bool) -> Iterator[Json]:
     for step in run.steps:
-        point: Json = {"value": [_milliseconds(step.since), float(step.amount)], "label": _label(step, viewer)}
+        point: Json = {"value": [milliseconds(step.since), float(step.amount)], "label": _label(step, viewer)}
         if step.mark:
             point |= {"symbolSize": 10, "itemStyle": {"color": colours.warn}}
         yield point
     end = run.steps[-1]
-    until = _milliseconds(end.until)
+    until = milliseconds(end.until)
     yield {"value": [until, float(end.amount)], "label": _label(end, viewer) if is_last else "", "symbolSize": 0}
     yield {"value": [until, None]}  # ends the line
 
@@ -143,7 +143,3 @@ def _points(run: Run, colours: Palette, viewer: Viewer, *, is_last: bool) -> Ite
 def _label(step: Step, viewer: Viewer) -> str:
     version = f"version {step.version}{', rolled back to' if step.mark else ''}"
     return f"{step.amount} {step.currency}\nfrom {viewer.time(step.since.isoformat())}\n{version}"
-
-
-def _milliseconds(instant: datetime) -> int:
-    return round(instant.timestamp() * 1000)

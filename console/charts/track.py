@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from nicegui import ui
 
-from console.charts.chart import chart, palette
+from console.charts.chart import chart, milliseconds, palette
 from console.client import Json
 from console.frame.viewer import Viewer, parse_instant
 from console.widgets.events import event_text
@@ -18,7 +18,6 @@ TRACK_EVENT = "kind at by reason fromVersion toVersion version batch { label }"
 
 TOOLTIP_COLUMNS, TOOLTIP_LINES = 48, 4
 """A reason may have 1,000 characters: more of it is in the audit log."""
-
 
 CURRENT = "Current"
 """The name of the line of steps in the legend."""
@@ -60,7 +59,7 @@ class Mark(NamedTuple):
 
 @dataclass(slots=True)
 class Track:
-    """What the picture shows. Instants are in milliseconds since 1970."""
+    """The content of the picture. Instants are in milliseconds since 1970."""
 
     steps: list[tuple[int, int | None]] = field(default_factory=list)
     """From when a version was current, oldest first; None from when there was none. The last one is now."""
@@ -77,7 +76,7 @@ def track_of(events: Sequence[Json], now: datetime) -> Track:
     track = Track()
     level: int | None = None
     for event in reversed(events):
-        at, before, after = _milliseconds(parse_instant(event["at"])), event["fromVersion"], event["toVersion"]
+        at, before, after = milliseconds(parse_instant(event["at"])), event["fromVersion"], event["toVersion"]
         if not track.steps and before is not None:
             level = before
             track.steps.append((at, before))
@@ -90,7 +89,7 @@ def track_of(events: Sequence[Json], now: datetime) -> Track:
         if event["kind"] in KINDS and version is not None:
             track.marks.setdefault(event["kind"], []).append(Mark(at, version, event))
     if level is not None:
-        track.steps.append((max(_milliseconds(now), track.steps[-1][0]), level))
+        track.steps.append((max(milliseconds(now), track.steps[-1][0]), level))
     return track
 
 
@@ -155,7 +154,3 @@ def _tip(viewer: Viewer, event: Json) -> str:
     if event["reason"]:
         lines += wrap(event["reason"], TOOLTIP_COLUMNS, max_lines=TOOLTIP_LINES, placeholder=" …")
     return "\n".join(lines).replace("{", "{\u200b")  # ECharts would read `{name|text}` as a text with a style
-
-
-def _milliseconds(instant: datetime) -> int:
-    return round(instant.timestamp() * 1000)

@@ -55,6 +55,7 @@ class ApiClient:
 
     async def subscribe(self, document: str, **variables: object) -> AsyncGenerator[Json, None]:
         """Yield the `data` of each event of a subscription until the server completes it. Raises `ApiError`."""
+        self._check_open()
         try:
             async with self._http.stream(
                 "POST",
@@ -77,8 +78,7 @@ class ApiClient:
         await self._http.aclose()
 
     async def _post(self, document: str, variables: Json) -> httpx.Response:
-        if self._http.is_closed:
-            raise _ended()
+        self._check_open()
         try:
             return await self._http.post(
                 self.endpoint,
@@ -89,6 +89,10 @@ class ApiClient:
             if self._http.is_closed:  # meanwhile
                 raise _ended() from error
             raise Unreachable(f"{self.endpoint} does not respond: {error or type(error).__name__}.") from error
+
+    def _check_open(self) -> None:
+        if self._http.is_closed:
+            raise _ended()
 
 
 def _ended() -> Unauthenticated:
@@ -114,7 +118,7 @@ def _data_of(body: Json) -> Json:
         raise error_of(body["errors"])
     data = body.get("data")
     if not isinstance(data, dict):
-        raise ApiError([Problem("ERROR", "The response has no data.")])
+        raise ApiError.of("ERROR", "The response has no data.")
     return data
 
 

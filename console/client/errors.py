@@ -24,6 +24,11 @@ class ApiError(Exception):
         super().__init__("; ".join(f"{problem.code}: {problem.message}" for problem in problems))
         self.problems = problems
 
+    @classmethod
+    def of(cls, code: str, message: str) -> "ApiError":
+        """Return the error with one problem."""
+        return ApiError([Problem(code, message)])
+
 
 class Refused(ApiError):
     """The API refused a mutation, and changed nothing."""

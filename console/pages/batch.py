@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 
-from nicegui import ui
+from nicegui import background_tasks, ui
 
 from console.actions.review_batch import approve_dialog, reject_dialog
 from console.actions.schedule_batch import schedule_dialog, unschedule_dialog
@@ -14,28 +14,26 @@ from console.frame.paths import list_path, release_path
 from console.frame.visit import Visit
 from console.pages.batch_sections import show_changes, show_errors, show_events
 from console.widgets.batches import (
+    BATCH_FIELDS,
     IN_PROGRESS,
-    served_text,
-    served_tone,
+    served_fact,
     show_findings,
     show_waits,
     shown_findings,
     state_badge,
 )
 from console.widgets.dialogs import DialogHost
-from console.widgets.parts import Text, empty, fact, facts, link, notice, section, time_fact
+from console.widgets.parts import Text, empty, fact, facts, link, section, show_error, time_fact
 from console.widgets.progress import ProgressBar
+from console.widgets.refresher import Refresher
 
-_FIELDS = """
-fragment ConsoleBatchFields on Batch {
-  id priceList state mode version label submittedBy createdAt finishedAt publishAt madeOnVersion baseVersion errorCount
-  findings { gate severity message observed limit }
-  summary { added removed changed unchanged }
-  release { id name state }
-  rebased { baseVersion }
-  progress { received stored expected }
-  served { by of }
-}"""
+_FIELDS = f"""
+fragment ConsoleBatchFields on Batch {{
+  {BATCH_FIELDS}
+  submittedBy createdAt finishedAt madeOnVersion errorCount
+  progress {{ received stored expected }}
+  served {{ by of }}
+}}"""
 
 BATCH = f"""
 query ConsoleBatch($id: ID!) {{
@@ -77,15 +75,17 @@ class BatchPage:
 
     async def build(self) -> None:
         """Show the batch, and keep it up to date."""
-        self._error = ui.element("div")
-        self._content = ui.element("div")
         self._dialogs = DialogHost()
+        self._refresher = Refresher(self._refresh, is_paused=self._is_paused)
+        self._content = ui.element("div")
         await self._show()
-        client = ui.context.client
         if self._batch["state"] in IN_PROGRESS:
-            following = asyncio.create_task(self._follow())
-            client.on_delete(following.cancel)
-        ui.timer(REFRESH_SECONDS, self._refresh)
+            ui.context.client.on_delete(background_tasks.create(self._follow()).cancel)
+        self._refresher.repeat(REFRESH_SECONDS)
+
+    def _is_paused(self) -> bool:
+        """Whether the page stays as it is: its progress is followed, or a dialog is open."""
+        return self._batch["state"] in IN_PROGRESS or self._dialogs.is_open
 
     async def _follow(self) -> None:
         """Show the progress until the batch is complete; after an interruption, again."""
@@ -93,23 +93,17 @@ class BatchPage:
             try:
                 async with aclosing(self._visit.api.subscribe(PROGRESS, id=self._batch["id"])) as events:
                     async for data in events:
+                        self._refresher.show(None)
                         await self._update(data["batchProgress"])
             except ApiError as error:
-                self._show_error(error)
+                self._refresher.show(error)
             await asyncio.sleep(RETRY_SECONDS)
 
     async def _refresh(self) -> None:
-        if self._batch["state"] in IN_PROGRESS or self._dialogs.is_open:
-            return
-        try:
-            found = (await self._visit.api.query(BATCH, id=self._batch["id"]))["batch"]
-        except ApiError as error:
-            self._show_error(error)
-            return
+        found = (await self._visit.api.query(BATCH, id=self._batch["id"]))["batch"]
         await self._update(found or self._batch)
 
     async def _update(self, batch: Json) -> None:
-        self._error.clear()
         if batch == self._batch or self._dialogs.is_open:
             return
         is_progress = self._bar is not None and batch["state"] == self._batch["state"]
@@ -118,11 +112,6 @@ class BatchPage:
             self._bar.update(batch)
         else:
             await self._show()
-
-    def _show_error(self, error: ApiError) -> None:
-        self._error.clear()
-        with self._error:
-            notice(f"Not up to date: {error}", "bad")
 
     async def _show(self) -> None:
         batch = self._batch
@@ -136,7 +125,10 @@ class BatchPage:
                 with section("Findings"):
                     show_findings(findings)
             for show in _sections(batch):
-                await show(self._visit, batch)
+                try:
+                    await show(self._visit, batch)
+                except ApiError as error:  # such as a version that has expired
+                    show_error(error)
 
     def _show_head(self) -> None:
         batch = self._batch
@@ -163,8 +155,7 @@ class BatchPage:
                 time_fact(viewer, "Finished", batch["finishedAt"])
             if batch["publishAt"]:
                 time_fact(viewer, "Due", batch["publishAt"])
-            if batch["served"]:
-                fact("Served", served_text(batch["served"]), tone=served_tone(batch["served"]))
+            served_fact(batch["served"])
             if batch["release"]:
                 with ui.element("div"):
                     Text("dt", "Release")

@@ -2,34 +2,21 @@
 
 from nicegui import ui
 
+from console.actions.changes import changes_now
 from console.client import Json
-from console.client.errors import ApiError
-from console.frame.paths import sku_path
 from console.frame.viewer import parse_instant
 from console.frame.visit import Visit
-from console.widgets.batches import (
-    compare_href,
-    compared_version,
-    is_outdated,
-    move_text,
-    summary_text,
-    version_text,
-)
-from console.widgets.parts import Text, empty, fact, facts, link, section, show_error
-from console.widgets.tables import Column, cell, table, time_cell
-
-NOW = """
-query ConsoleRebased($id: ID!) {
-  batch(id: $id) { rebased { summary { added removed changed unchanged } } }
-}"""
-
-_PRICE = "{ amount currency }"
+from console.widgets.batches import compare_href, compared_version, is_outdated
+from console.widgets.differences import DIFFERENCE_FIELDS, difference_table
+from console.widgets.events import EVENT_COLUMNS, EVENT_FIELDS, event_row
+from console.widgets.paged import Page, PagedTable
+from console.widgets.parts import empty, fact, facts, link, section
+from console.widgets.tables import Column, cell, table
+from console.widgets.versions import move_text, summary_text, version_text
 
 DIFFERENCES = f"""
 query ConsoleFirstDifferences($list: ID!, $from: Int!, $to: Int!, $first: Int!) {{
-  priceList(name: $list) {{
-    diff(from: $from, to: $to, first: $first) {{ nodes {{ sku change before {_PRICE} after {_PRICE} }} }}
-  }}
+  priceList(name: $list) {{ diff(from: $from, to: $to, first: $first) {{ nodes {{ {DIFFERENCE_FIELDS} }} }} }}
 }}"""
 
 ERRORS = """
@@ -37,13 +24,13 @@ query ConsoleItemErrors($id: ID!, $first: Int!, $after: String) {
   batch(id: $id) { errors(first: $first, after: $after) { index line sku field code message cursor } }
 }"""
 
-EVENTS = """
-query ConsoleBatchEvents($list: ID!, $first: Int!, $after: String) {
-  events(priceList: $list, first: $first, after: $after) {
-    nodes { id kind at by reason fromVersion toVersion batch { id } }
-    pageInfo { hasNextPage endCursor }
-  }
-}"""
+EVENTS = f"""
+query ConsoleBatchEvents($list: ID!, $first: Int!, $after: String) {{
+  events(priceList: $list, first: $first, after: $after) {{
+    nodes {{ {EVENT_FIELDS} batch {{ id }} }}
+    pageInfo {{ hasNextPage endCursor }}
+  }}
+}}"""
 
 FIRST_DIFFERENCES = 5
 
@@ -53,15 +40,6 @@ EVENT_PAGE_SIZE = 200
 MAX_EVENT_PAGES = 5
 """Pages of the list's events that are searched for those of the batch, newest first."""
 
-_KINDS = {"ADDED": "good", "REMOVED": "bad", "CHANGED": "warn"}
-
-EVENT_KINDS = {
-    "PREVIEW_GRANTED": "preview granted",
-    "PREVIEW_REVOKED": "preview revoked",
-    "ROLLED_BACK": "rolled back",
-    "RETIRED": "expired",
-}
-
 
 async def show_changes(visit: Visit, batch: Json) -> None:
     """Show what a sealed batch changes: the numbers, now and when it was sealed, and the first differences."""
@@ -69,21 +47,15 @@ async def show_changes(visit: Visit, batch: Json) -> None:
         with facts():
             fact(f"Compared with {version_text(batch['baseVersion'])}", summary_text(batch["summary"]) or "unknown")
             if is_outdated(batch):
-                now = (await visit.api.query(NOW, id=batch["id"]))["batch"]["rebased"]
                 title = f"Published now, on {version_text(batch['rebased']['baseVersion'])}"
-                fact(title, summary_text(now and now["summary"]), tone="warn")
+                fact(title, await changes_now(visit, batch), tone="warn")
         version, href = compared_version(batch), compare_href(batch)
         if version is None or href is None:
             return
-        try:
-            rows = await _first_differences(visit, batch, version)
-        except ApiError as error:  # such as a version that has expired
-            show_error(error)
-            return
-        if rows:
-            table("First differences", _DIFFERENCE_COLUMNS, rows, key="sku")
         with ui.element("p"):
             link(f"Compare with version {version}", href)
+        if differences := await _first_differences(visit, batch, version):
+            difference_table("First differences", batch["priceList"], differences)
 
 
 async def show_errors(visit: Visit, batch: Json) -> None:
@@ -91,52 +63,24 @@ async def show_errors(visit: Visit, batch: Json) -> None:
     count = batch["errorCount"]
     note = f"{count:,} invalid {'item' if count == 1 else 'items'}" if count else ""
     with section("Errors", note=note):
-        await ErrorTable(visit, batch["id"]).build()
+        await _error_table(visit, batch["id"]).refresh()
 
 
-class ErrorTable:
-    """The errors of a batch. The cursors of the pages before lead back."""
-
-    def __init__(self, visit: Visit, batch_id: str) -> None:
-        self._visit = visit
-        self._id = batch_id
-        self._starts: list[str | None] = [None]
-        self._next: str | None = None
-
-    async def build(self) -> None:
-        """Show the first page."""
-        self._problem = ui.element("div")
-        self._table = table("Errors of items", _ERROR_COLUMNS, [], key="cursor", page_size=ERROR_PAGE_SIZE)
-        with ui.element("div").classes("bar"):
-            self._back = ui.button("Previous", on_click=self._show_previous).props("flat dense no-caps")
-            self._text = Text("span", "").classes("note")
-            self._forward = ui.button("Next", on_click=self._show_next).props("flat dense no-caps")
-        await self._read()
-
-    async def _show_next(self) -> None:
-        self._starts.append(self._next)
-        await self._read()
-
-    async def _show_previous(self) -> None:
-        self._starts.pop()
-        await self._read()
-
-    async def _read(self) -> None:
-        self._problem.clear()
-        try:
-            data = await self._visit.api.query(ERRORS, id=self._id, first=ERROR_PAGE_SIZE + 1, after=self._starts[-1])
-        except ApiError as error:
-            with self._problem:
-                show_error(error)
-            return
+def _error_table(visit: Visit, batch_id: str) -> PagedTable:
+    async def read(first: int, after: str | None) -> Page:
+        data = await visit.api.query(ERRORS, id=batch_id, first=first + 1, after=after)
         errors = data["batch"]["errors"] if data["batch"] else []
-        shown = errors[:ERROR_PAGE_SIZE]
-        self._next = shown[-1]["cursor"] if len(errors) > ERROR_PAGE_SIZE else None
-        self._table.rows = [error_row(each) for each in shown]
-        first = (len(self._starts) - 1) * ERROR_PAGE_SIZE
-        self._text.set_text(f"{first + 1:,} to {first + len(shown):,}" if shown else "No errors are stored any more.")
-        self._back.set_enabled(len(self._starts) > 1)
-        self._forward.set_enabled(self._next is not None)
+        shown = errors[:first]
+        return Page([error_row(each) for each in shown], shown[-1]["cursor"] if len(errors) > first else None)
+
+    return PagedTable(
+        "Errors of items",
+        _ERROR_COLUMNS,
+        read,
+        key="cursor",
+        page_size=ERROR_PAGE_SIZE,
+        nothing="No errors are stored any more.",
+    )
 
 
 async def show_events(visit: Visit, batch: Json) -> None:
@@ -146,31 +90,8 @@ async def show_events(visit: Visit, batch: Json) -> None:
         if not events:
             empty("Nothing has happened to it yet.")
             return
-        rows = [
-            {
-                "id": each["id"],
-                "at": time_cell(visit.viewer, each["at"]),
-                "kind": cell(event_text(each["kind"])),
-                "version": cell(_move(each)),
-                "by": cell(each["by"]),
-                "reason": cell(each["reason"] or ""),
-            }
-            for each in events
-        ]
+        rows = [{**event_row(visit.viewer, each), "version": cell(_move(each))} for each in events]
         table("Events", _EVENT_COLUMNS, rows)
-
-
-def difference_row(name: str, difference: Json) -> Json:
-    """Return the row of a difference."""
-    before, after = difference["before"], difference["after"]
-    is_same_amount = bool(before and after) and price_text(before) == price_text(after)
-    return {
-        "sku": difference["sku"],
-        "name": cell(difference["sku"], href=sku_path(name, difference["sku"])),
-        "change": cell(difference["change"].lower(), tone=_KINDS.get(difference["change"], "muted")),
-        "before": cell(price_text(before)),
-        "after": cell(price_text(after), note="another field differs" if is_same_amount else None),
-    }
 
 
 def error_row(error: Json) -> Json:
@@ -185,21 +106,11 @@ def error_row(error: Json) -> Json:
     }
 
 
-def price_text(price: Json | None) -> str:
-    """Return an amount with its currency; empty for None."""
-    return f"{price['amount']} {price['currency']}" if price else ""
-
-
-def event_text(kind: str) -> str:
-    """Return the kind of an event in words."""
-    return EVENT_KINDS.get(kind, kind.lower())
-
-
 async def _first_differences(visit: Visit, batch: Json, version: int) -> list[Json]:
     name = batch["priceList"]
     variables = {"list": name, "from": version, "to": batch["version"], "first": FIRST_DIFFERENCES}
     data = await visit.api.query(DIFFERENCES, **variables)
-    return [difference_row(name, each) for each in data["priceList"]["diff"]["nodes"]] if data["priceList"] else []
+    return list(data["priceList"]["diff"]["nodes"]) if data["priceList"] else []
 
 
 async def _events_of(visit: Visit, batch: Json) -> list[Json]:
@@ -221,12 +132,6 @@ def _move(event: Json) -> str:
     return move_text(before, after) if after is not None and before != after else ""
 
 
-_DIFFERENCE_COLUMNS = (
-    Column("name", "Sku"),
-    Column("change", "Change"),
-    Column("before", "Before", numeric=True),
-    Column("after", "After", numeric=True),
-)
 _ERROR_COLUMNS = (
     Column("index", "Item", numeric=True),
     Column("line", "Line", numeric=True),
@@ -234,10 +139,4 @@ _ERROR_COLUMNS = (
     Column("field", "Field"),
     Column("problem", "Problem"),
 )
-_EVENT_COLUMNS = (
-    Column("at", "When"),
-    Column("kind", "What"),
-    Column("version", "Current version"),
-    Column("by", "By"),
-    Column("reason", "Reason"),
-)
+_EVENT_COLUMNS = (*EVENT_COLUMNS, Column("version", "Current version"))

@@ -12,12 +12,14 @@ from console.client.errors import ApiError
 from console.frame.paths import batch_path, compare_path
 from console.frame.visit import Visit
 from console.pages.compare_bar import VersionBar, newest_pair, parse_version
-from console.pages.compare_table import DIFF_FIELDS, DifferencePages, difference_table
-from console.widgets.dialogs import action_button
+from console.pages.compare_table import all_differences_table
+from console.widgets.dialogs import DialogHost
+from console.widgets.differences import DIFFERENCE_FIELDS, difference_table
 from console.widgets.parts import Text, empty, fact, facts, link, notice, section, show_error, time_fact
+from console.widgets.refresher import Refresher
 
 VERSIONS = """
-query ConsoleVersions($name: ID!, $first: Int!) {
+query ConsoleOfferedVersions($name: ID!, $first: Int!) {
   priceList(name: $name) {
     name
     currentVersion
@@ -48,7 +50,7 @@ query ConsoleChanges($name: ID!, $from: Int!, $to: Int!, $prefix: String) {{
   priceList(name: $name) {{
     diff(from: $from, to: $to, skuPrefix: $prefix, first: 1) {{
       totalCount
-      largest(first: 20) {{ {DIFF_FIELDS} }}
+      largest(first: 20) {{ {DIFFERENCE_FIELDS} }}
       distribution {{ from to count }}
     }}
   }}
@@ -61,9 +63,6 @@ query ConsoleCurrentVersion($name: ID!) {
 
 MAX_OFFERED = 500
 """Versions that are offered, the newest; the number of any other can be typed."""
-
-REFRESH_SECONDS = 1.0
-"""Shortest time between two readings, however many publications arrive."""
 
 
 async def compare_page(
@@ -90,7 +89,7 @@ async def compare_page(
 
 
 class Comparison:
-    """What is between two versions, of all skus or of those with a prefix."""
+    """The differences between two versions, of all skus or of those with a prefix."""
 
     def __init__(self, visit: Visit, name: str, before: int, after: int, prefix: str) -> None:
         self._visit = visit
@@ -98,25 +97,26 @@ class Comparison:
         self._range = {"name": name, "from": before, "to": after}
         self._prefix = prefix
         self._current: int | None = None
-        self._is_stale = False
 
     async def build(self) -> None:
         """Show the comparison; the statistics, which may take longer, once the rest is there. Raises `ApiError`."""
         found = await self._visit.api.query(COMPARISON, **self._range, works=self._visit.works_on(self._name))
         self._current = found["priceList"]["currentVersion"]
+        self._dialogs = DialogHost()
+        refresher = Refresher(self._tell_what_is_current)
         self._show_sides(found["before"], found["after"])
         summary = found["priceList"]["diff"]["summary"]
         self._show_summary(summary)
         self._statistics = ui.element("div")
         with self._statistics:
             Text("p", "Counting the changes …").classes("pending")
-        self._pages = DifferencePages(self._visit, self._range, self._prefix)
-        await self._pages.build()
+        with section("All differences", note=f"of skus that begin with {self._prefix}" if self._prefix else ""):
+            self._differences = all_differences_table(self._visit, self._range, self._prefix)
+        await self._differences.refresh()
         if not self._prefix:
-            self._pages.show_count(summary["added"] + summary["removed"] + summary["changed"])
+            self._differences.show_total(summary["added"] + summary["removed"] + summary["changed"])
         ui.timer(0.05, self._show_statistics, once=True)
-        self._visit.follow(self._note)
-        ui.timer(REFRESH_SECONDS, self._tell_what_is_current)
+        refresher.follow(self._visit, self._name)
 
     def _show_sides(self, before: Json, after: Json) -> None:
         with ui.element("div").classes("columns sides"):
@@ -138,7 +138,9 @@ class Comparison:
                 if batch:
                     _batch_fact(batch)
             if is_published and not is_current and self._visit.may_operate(self._name):
-                action_button(f"Roll back to version {version}", rollback_dialog(self._visit, self._name, version))
+                self._dialogs.button(
+                    f"Roll back to version {version}", lambda: rollback_dialog(self._visit, self._name, version)
+                )
 
     def _show_summary(self, summary: Json) -> None:
         with section("Summary", note="of all skus" if self._prefix else ""), facts():
@@ -156,7 +158,7 @@ class Comparison:
                 show_error(error)
             return
         diff = found["priceList"]["diff"]
-        self._pages.show_count(diff["totalCount"])
+        self._differences.show_total(diff["totalCount"])
         falls, rises = totals(diff["distribution"])
         self._statistics.clear()
         with self._statistics:
@@ -171,19 +173,9 @@ class Comparison:
     def _of_prefix(self) -> str:
         return f" · skus that begin with {self._prefix}" if self._prefix else ""
 
-    def _note(self, publication: Json | None) -> None:
-        if publication is None or publication["priceList"] == self._name:
-            self._is_stale = True
-
     async def _tell_what_is_current(self) -> None:
         """Say so when another version becomes current: versions never change, but what is current does."""
-        if not self._is_stale:
-            return
-        self._is_stale = False
-        try:
-            found = await self._visit.api.query(CURRENT, name=self._name)
-        except ApiError:  # what is shown stays right
-            return
+        found = await self._visit.api.query(CURRENT, name=self._name)
         current = (found["priceList"] or {}).get("currentVersion")
         if current is not None and current != self._current:
             self._current = current

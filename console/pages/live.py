@@ -1,4 +1,4 @@
-"""What happens now: batches that come in, versions as they become current, and the batches that finished last."""
+"""Live: batches that come in, versions as they become current, and the batches that finished last."""
 
 from collections import deque
 from collections.abc import Iterable
@@ -7,15 +7,15 @@ from datetime import UTC, datetime
 from nicegui import ui
 
 from console.client import Json
-from console.client.errors import ApiError
 from console.frame.paths import batch_path, compare_path, list_path
 from console.frame.viewer import Viewer
 from console.frame.visit import Visit
-from console.sessions.caller import Scope
-from console.widgets.batches import STATES, move_text, served_text, state_badge, summary_text
+from console.widgets.batches import STATES, served_text, state_badge
 from console.widgets.parts import Text, empty, link, notice, section
 from console.widgets.progress import ProgressBar
+from console.widgets.refresher import Refresher
 from console.widgets.tables import Column, cell, table, time_cell
+from console.widgets.versions import SUMMARY_FIELDS, move_text, summary_text
 
 IN_PROGRESS = """
 query ConsoleInProgress($first: Int!) {
@@ -26,17 +26,17 @@ fragment ConsoleComing on Batch {
   id priceList state label submittedBy createdAt progress { received stored expected }
 }"""
 
-FINISHED = """
-query ConsoleFinished($first: Int!) {
-  published: batches(state: PUBLISHED, first: $first) { nodes { ...ConsoleFinishedBatch } }
-  rejected: batches(state: REJECTED, first: $first) { nodes { ...ConsoleFinishedBatch } }
-  failed: batches(state: FAILED, first: $first) { nodes { ...ConsoleFinishedBatch } }
-}
-fragment ConsoleFinishedBatch on Batch {
+FINISHED = f"""
+query ConsoleFinished($first: Int!) {{
+  published: batches(state: PUBLISHED, first: $first) {{ nodes {{ ...ConsoleFinishedBatch }} }}
+  rejected: batches(state: REJECTED, first: $first) {{ nodes {{ ...ConsoleFinishedBatch }} }}
+  failed: batches(state: FAILED, first: $first) {{ nodes {{ ...ConsoleFinishedBatch }} }}
+}}
+fragment ConsoleFinishedBatch on Batch {{
   id priceList state version label finishedAt errorCount
-  summary { added removed changed unchanged }
-  served { by of }
-}"""
+  summary {{ {SUMMARY_FIELDS} }}
+  served {{ by of }}
+}}"""
 
 MAX_IN_PROGRESS = 20
 """Batches of each state whose progress is shown."""
@@ -47,9 +47,8 @@ MAX_FINISHED = 20
 MAX_PUBLICATIONS = 100
 """Publications that are kept, the newest."""
 
-TICK_SECONDS = 1.0
-IDLE_TICKS = 5
-"""Nothing is in progress: the batches are read at every fifth tick."""
+IDLE_REFRESH_SECONDS = 5.0
+"""How often the batches are read while none is in progress."""
 
 KINDS = {
     "PUBLISHED": ("published", "good"),
@@ -71,16 +70,14 @@ class Live:
 
     def __init__(self, visit: Visit) -> None:
         self._visit = visit
-        self._sees_batches = any(map(visit.caller.may_anywhere, (Scope.BATCHES_WRITE, Scope.SNAPSHOTS_OPERATE)))
-        self._ticks = 0
-        self._is_reading = False
+        self._sees_batches = visit.caller.works_anywhere()
         self._publications: deque[Json] = deque(maxlen=MAX_PUBLICATIONS)
         self._bars: dict[str, ProgressBar] = {}
         self._finished: list[Json] | None = None
 
     async def build(self) -> None:
         """Show the sections, and keep them up to date. A caller who works on no list sees publications alone."""
-        self._error = ui.element("div")
+        self._refresher = Refresher(self._read)
         if self._sees_batches:
             with section("In progress"):
                 self._coming = ui.element("div")
@@ -93,31 +90,16 @@ class Live:
         if self._sees_batches:
             with section("Finished last"):
                 self._done = ui.element("div")
-            await self._refresh()
-            ui.timer(TICK_SECONDS, self._tick)
-
-    async def _tick(self) -> None:
-        self._ticks += 1
-        if self._is_reading or (not self._bars and self._ticks % IDLE_TICKS):
-            return
-        await self._refresh()
-
-    async def _refresh(self) -> None:
-        self._is_reading = True
-        try:
             await self._read()
-        except ApiError as error:
-            self._error.clear()
-            with self._error:
-                notice(f"Not up to date: {error}", "bad")
-        finally:
-            self._is_reading = False
+            self._refresher.follow(self._visit)
+            self._refresher.repeat(IDLE_REFRESH_SECONDS)
 
     async def _read(self) -> None:
         coming = await self._visit.api.query(IN_PROGRESS, first=MAX_IN_PROGRESS)
         finished = finished_last(await self._visit.api.query(FINISHED, first=MAX_FINISHED))
-        self._error.clear()
         self._show_coming(coming)
+        if self._bars:
+            self._refresher.mark_stale()
         if finished != self._finished:
             self._finished = finished
             self._show_finished(finished)
@@ -154,7 +136,6 @@ class Live:
                 now = self._visit.viewer.time(datetime.now(UTC).isoformat())
                 notice(f"Interrupted at {now}: publications may be missing here.")
             return
-        self._ticks = IDLE_TICKS - 1  # the batch of it has finished
         self._publications.appendleft(publication)
         self._feed.rows = [publication_row(self._visit.viewer, each) for each in self._publications]
         self._feed.set_visibility(True)
@@ -201,7 +182,7 @@ def finished_row(viewer: Viewer, batch: Json) -> Json:
         "version": cell("" if batch["version"] is None else batch["version"], note=batch["label"]),
         "result": cell(result_text(batch)),
         "at": time_cell(viewer, batch["finishedAt"]),
-        "served": cell(served_text(batch["served"]) if batch["served"] else ""),
+        "served": cell(served_text(batch["served"])),
     }
 
 

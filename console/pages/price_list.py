@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, KeysView
 from datetime import UTC, datetime
+from functools import partial
 
 from nicegui import ui
 
@@ -11,16 +12,17 @@ from console.actions.pin import pin_dialog, publish_latest_dialog, unpin_dialog
 from console.actions.rollback import rollback_dialog
 from console.charts.track import TRACK_EVENT, Track, track_chart, track_of, track_options
 from console.client import Json
-from console.client.errors import ApiError
 from console.frame.paths import review_path
 from console.frame.viewer import age
 from console.frame.visit import Visit
 from console.pages.price_list_log import log_table
 from console.pages.price_list_settings import show_settings
 from console.pages.price_list_versions import KEEP, versions_table
-from console.widgets.dialogs import ActionDialog
+from console.widgets.batches import served_fact
+from console.widgets.dialogs import ActionDialog, DialogHost
 from console.widgets.paged import PagedTable
 from console.widgets.parts import Text, empty, fact, facts, link, notice, section, time_fact
+from console.widgets.refresher import Refresher
 
 PRICE_LIST = """
 query ConsolePriceList($name: ID!) {
@@ -50,9 +52,6 @@ TRACK_EVENTS = 300
 REFRESH_SECONDS = 15.0
 """How often the page is read again, for what no publication tells: pins, schedules, batches that wait."""
 
-MIN_REFRESH_SECONDS = 1.0
-"""Shortest time between two readings, however many publications arrive."""
-
 
 async def price_list_page(visit: Visit, name: str) -> None:
     """Build the page."""
@@ -69,7 +68,6 @@ class PriceListPage:
         self._shown: Json | None = None
         self._offered: KeysView[str] = {}.keys()
         self._chart: ui.echart | None = None
-        self._is_stale = False
 
     async def build(self) -> None:
         """Show the list, and keep it up to date."""
@@ -77,9 +75,10 @@ class PriceListPage:
         if found is None:
             empty(f"There is no price list {self._name}, or you may not read it.")
             return
+        refresher = Refresher(self._refresh)
         self._head = ui.element("div")
         self._actions = ui.element("div").classes("bar")
-        self._dialogs = ui.element("div")
+        self._dialogs = DialogHost()
         self._show_head(found)
         if self._works:
             is_whole = len(found["events"]["nodes"]) < TRACK_EVENTS
@@ -93,31 +92,18 @@ class PriceListPage:
                 self._tables.append(log_table(self._visit, self._name))
             show_settings(found["gates"], found["retention"])
         await asyncio.gather(*(each.refresh() for each in self._tables))
-        self._visit.follow(self._note)
-        ui.timer(MIN_REFRESH_SECONDS, self._refresh_if_stale)
-        ui.timer(REFRESH_SECONDS, self._note)
+        refresher.follow(self._visit, self._name)
+        refresher.repeat(REFRESH_SECONDS)
 
-    def _note(self, publication: Json | None = None) -> None:
-        if publication is None or publication["priceList"] == self._name:
-            self._is_stale = True
-
-    async def _refresh_if_stale(self) -> None:
-        if not self._is_stale:
+    async def _refresh(self) -> None:
+        found = await self._read()
+        if found is None:
+            ui.navigate.reload()
             return
-        self._is_stale = False
-        try:
-            found = await self._read()
-            if found is None:
-                ui.navigate.reload()
-                return
-            if self._works:
-                self._show_track(found)
-            await asyncio.gather(*(each.refresh() for each in self._tables))
-        except ApiError as error:
-            self._warning.set_text(f"Not up to date: {error}")
-            return
-        self._warning.set_text("")
         self._show_head(found)
+        if self._works:
+            self._show_track(found)
+        await asyncio.gather(*(each.refresh() for each in self._tables))
 
     async def _read(self) -> Json | None:
         if not self._works:
@@ -133,7 +119,6 @@ class PriceListPage:
         self._shown = seen
         self._head.clear()
         with self._head:
-            self._warning = Text("p", "").classes("note")
             if found["description"]:
                 Text("p", found["description"])
             if pin := found.get("pin"):
@@ -157,10 +142,7 @@ class PriceListPage:
             time_fact(viewer, "Next change", found["nextChangeAt"], missing="none scheduled")
             if self._works:
                 self._show_waiting(found)
-                served = current and current["batch"] and current["batch"]["served"]
-                if served:
-                    tone = "" if served["by"] == served["of"] else "warn"
-                    fact("Served", f"by {served['by']} of {served['of']} processes", tone=tone)
+                served_fact(current and current["batch"] and current["batch"]["served"])
 
     def _show_state(self, found: Json) -> None:
         current = found["current"]
@@ -196,24 +178,12 @@ class PriceListPage:
         self._offered = actions.keys()
         self._actions.clear()
         with self._actions:
-            for label, make in actions.items():
-                self._button(label, make)
-
-    def _button(self, label: str, make: Callable[[Visit, str], ActionDialog]) -> None:
-        async def pressed() -> None:
-            await self._open(lambda: make(self._visit, self._name))
-
-        ui.button(label, on_click=pressed).props("no-caps outline").classes("action")
+            for label, build in actions.items():
+                self._dialogs.button(label, partial(build, self._visit, self._name))
 
     async def _act(self, action: str, version: int) -> None:
-        make = keep_dialog if action == KEEP else rollback_dialog
-        await self._open(lambda: make(self._visit, self._name, version))
-
-    async def _open(self, make: Callable[[], ActionDialog]) -> None:
-        self._dialogs.clear()
-        with self._dialogs:
-            dialog = make()
-        await dialog.open()
+        build = keep_dialog if action == KEEP else rollback_dialog
+        await self._dialogs.open(lambda: build(self._visit, self._name, version))
 
     def _show_track(self, found: Json) -> None:
         track = _track(found)

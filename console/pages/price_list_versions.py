@@ -5,13 +5,13 @@ from datetime import UTC, datetime
 
 from nicegui.events import GenericEventArguments
 
-from console.actions.changes import summary_text
 from console.client import Json
 from console.frame.paths import batch_path, compare_path
 from console.frame.viewer import parse_instant, utc
 from console.frame.visit import Visit
-from console.widgets.paged import PagedTable
+from console.widgets.paged import Page, PagedTable, next_cursor
 from console.widgets.tables import Column, actions_cell, cell, time_cell
+from console.widgets.versions import summary_text
 
 VERSIONS = """
 query ConsoleVersions($name: ID!, $first: Int!, $after: String, $works: Boolean!) {
@@ -56,13 +56,10 @@ ROLL_BACK, KEEP = "roll-back", "keep"
 def versions_table(visit: Visit, name: str, act: Callable[[str, int], Awaitable[None]]) -> PagedTable:
     """Show the table of versions. `act` is called with an action, `ROLL_BACK` or `KEEP`, and a version."""
 
-    async def read(first: int, after: str | None) -> Json:
+    async def read(first: int, after: str | None) -> Page:
         data = await visit.api.query(VERSIONS, name=name, first=first, after=after, works=visit.works_on(name))
-        found: Json = data["priceList"]
-        return {**found["snapshots"], "currentVersion": found["currentVersion"], "pin": found.get("pin")}
-
-    def rows(page: Json) -> list[Json]:
-        return version_rows(visit, name, page)
+        snapshots = data["priceList"]["snapshots"]
+        return Page(version_rows(visit, name, data["priceList"]), next_cursor(snapshots), snapshots["totalCount"])
 
     async def acted(event: GenericEventArguments) -> None:
         if event.args["action"] in (ROLL_BACK, KEEP):
@@ -77,7 +74,6 @@ def versions_table(visit: Visit, name: str, act: Callable[[str, int], Awaitable[
         "Versions",
         columns,
         read,
-        rows,
         key="version",
         page_size=PAGE_SIZE,
         nothing=f"No version yet. `pricebook import --list {name} FILE` publishes one.",
@@ -86,39 +82,39 @@ def versions_table(visit: Visit, name: str, act: Callable[[str, int], Awaitable[
     return shown
 
 
-def version_rows(visit: Visit, name: str, page: Json) -> list[Json]:
-    """Return the rows of a page of versions, with the current version and the pin of the list."""
-    nodes = page["nodes"]
+def version_rows(visit: Visit, name: str, price_list: Json) -> list[Json]:
+    """Return the rows of a page of versions of a list: its `snapshots`, with its current version and its pin."""
+    nodes = price_list["snapshots"]["nodes"]
     published = [each["version"] for each in nodes if each["state"] == "PUBLISHED"]
-    return [_row(visit, name, page, each, published) for each in nodes]
+    return [_row(visit, name, price_list, each, published) for each in nodes]
 
 
-def _row(visit: Visit, name: str, page: Json, each: Json, published: list[int]) -> Json:
+def _row(visit: Visit, name: str, price_list: Json, each: Json, published: list[int]) -> Json:
     version, batch = each["version"], each.get("batch")
     return {
         "version": version,
         "number": cell(version, note=each["label"]),
-        "state": _state(visit, page, each),
+        "state": _state(visit, price_list, each),
         "size": cell(f"{each['size']:,}"),
         "published": time_cell(visit.viewer, each["publishedAt"]),
         "changes": _changes(batch),
         "by": cell(batch["submittedBy"], href=batch_path(batch["id"])) if batch else cell(),
-        "compare": _compare(name, version, _other(version, page["currentVersion"], published)),
-        "actions": _actions(visit, name, page, each),
+        "compare": _compare(name, version, _other(version, price_list["currentVersion"], published)),
+        "actions": _actions(visit, name, price_list, each),
     }
 
 
-def _state(visit: Visit, page: Json, each: Json) -> Json:
+def _state(visit: Visit, price_list: Json, each: Json) -> Json:
     kept = each.get("keptUntil")
     is_kept = kept is not None and parse_instant(kept) > datetime.now(UTC)
     note = f"kept until {visit.viewer.time(kept)}" if is_kept else None
-    text, tone = _state_text(page, each)
+    text, tone = _state_text(price_list, each)
     return cell(text, tone=tone, note=note, note_title=utc(kept) if is_kept else None)
 
 
-def _state_text(page: Json, each: Json) -> tuple[str, str]:
-    if each["version"] == page["currentVersion"]:
-        return ("current, pinned", "warn") if page["pin"] else ("current", "good")
+def _state_text(price_list: Json, each: Json) -> tuple[str, str]:
+    if each["version"] == price_list["currentVersion"]:
+        return ("current, pinned", "warn") if price_list.get("pin") else ("current", "good")
     if each["state"] == "PUBLISHED":
         return "published", "muted"
     is_held = (each.get("batch") or {}).get("state") == "HELD"
@@ -131,7 +127,7 @@ def _changes(batch: Json | None) -> Json:
     counts = batch["summary"]
     signs = (("+", "added"), ("\N{MINUS SIGN}", "removed"), ("~", "changed"))
     text = " ".join(f"{sign}{counts[kind]:,}" for sign, kind in signs if counts[kind])
-    return cell(text or "no change", title=summary_text(counts))
+    return cell(text or "no price changes", title=summary_text(counts))
 
 
 def _other(version: int, current: int | None, published: list[int]) -> int | None:
@@ -148,12 +144,12 @@ def _compare(name: str, version: int, other: int | None) -> Json:
     return cell(f"with {other}", href=compare_path(name, older, newer), title=f"Compare version {older} with {newer}")
 
 
-def _actions(visit: Visit, name: str, page: Json, each: Json) -> Json:
+def _actions(visit: Visit, name: str, price_list: Json, each: Json) -> Json:
     if each["state"] != "PUBLISHED" or not visit.may_operate(name):
         return actions_cell()
     version = each["version"]
     keep = {"name": KEEP, "label": "Keep", "title": f"Keep version {version}"}
-    if version == page["currentVersion"]:
+    if version == price_list["currentVersion"]:
         return actions_cell(keep)
     return actions_cell(
         {"name": ROLL_BACK, "label": "Roll back to this", "title": f"Roll back to this: version {version}"}, keep

@@ -4,15 +4,16 @@ from nicegui import ui
 
 from console.actions.releases import discard_dialog, publish_dialog, rollback_dialog, schedule_dialog, unschedule_dialog
 from console.client import Json
-from console.client.errors import ApiError
 from console.frame.paths import batch_path, list_path
 from console.frame.visit import Visit
 from console.sessions.caller import Scope
 from console.widgets.batches import STATES as BATCH_STATES
-from console.widgets.batches import served_text, served_tone
+from console.widgets.batches import served_fact
 from console.widgets.dialogs import DialogHost
-from console.widgets.parts import Text, badge, empty, fact, facts, notice, time_fact
+from console.widgets.parts import Text, badge, empty, fact, facts, time_fact
+from console.widgets.refresher import Refresher
 from console.widgets.releases import (
+    RELEASE_FIELDS,
     STATES,
     UNPUBLISHED,
     item_changes,
@@ -22,25 +23,10 @@ from console.widgets.releases import (
 )
 from console.widgets.tables import Column, cell, table
 
-RELEASE = """
-query ConsoleRelease($id: ID!) {
-  release(id: $id) {
-    id name state publishAt publishedAt createdBy createdAt
-    served { by of }
-    items {
-      priceList { name currentVersion pin { version } }
-      batch {
-        id priceList state mode version label publishAt baseVersion
-        findings { gate severity message observed limit }
-        summary { added removed changed unchanged }
-        release { id name }
-        rebased { baseVersion }
-      }
-      fromVersion
-      toVersion
-    }
-  }
-}"""
+RELEASE = f"""
+query ConsoleRelease($id: ID!) {{
+  release(id: $id) {{ {RELEASE_FIELDS} publishedAt createdBy createdAt served {{ by of }} }}
+}}"""
 
 REFRESH_SECONDS = 5.0
 
@@ -64,22 +50,14 @@ class ReleasePage:
 
     def build(self) -> None:
         """Show the release, and keep it up to date."""
-        self._error = ui.element("div")
-        self._content = ui.element("div")
         self._dialogs = DialogHost()
+        refresher = Refresher(self._refresh, is_paused=lambda: self._dialogs.is_open)
+        self._content = ui.element("div")
         self._show()
-        ui.timer(REFRESH_SECONDS, self._refresh)
+        refresher.repeat(REFRESH_SECONDS)
 
     async def _refresh(self) -> None:
-        if self._dialogs.is_open:
-            return
-        self._error.clear()
-        try:
-            found = (await self._visit.api.query(RELEASE, id=self._release["id"]))["release"]
-        except ApiError as error:
-            with self._error:
-                notice(f"Not up to date: {error}", "bad")
-            return
+        found = (await self._visit.api.query(RELEASE, id=self._release["id"]))["release"]
         if found and found != self._release and not self._dialogs.is_open:
             self._release = found
             self._show()
@@ -96,8 +74,7 @@ class ReleasePage:
                     time_fact(viewer, "Due", release["publishAt"])
                 if release["publishedAt"]:
                     time_fact(viewer, "Published", release["publishedAt"])
-                if release["served"]:
-                    fact("Served", served_text(release["served"]), tone=served_tone(release["served"]))
+                served_fact(release["served"])
                 fact("Created by", release["createdBy"])
                 time_fact(viewer, "Created", release["createdAt"])
             self._show_actions()

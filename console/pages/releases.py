@@ -8,12 +8,11 @@ from fastapi import Query
 from nicegui import ui
 
 from console.client import Json
-from console.client.errors import ApiError
+from console.client.errors import ApiError, Unreachable
 from console.frame.paths import release_path
 from console.frame.viewer import Viewer
 from console.frame.visit import Visit
-from console.sessions.caller import Scope
-from console.widgets.dialogs import instant_field, require_instant
+from console.widgets.dialogs import InstantField
 from console.widgets.parts import Text, empty, link, section, show_error
 from console.widgets.releases import STATES
 from console.widgets.tables import Column, cell, table, time_cell
@@ -49,7 +48,7 @@ async def releases_page(visit: Visit, state: Annotated[str, Query()] = "", after
         _show_pages(state, after, page)
     else:
         empty(f"There are no {STATES[state][0]} releases." if state else "There are no releases yet.")
-    if visit.caller.may_anywhere(Scope.BATCHES_WRITE) or visit.caller.may_anywhere(Scope.SNAPSHOTS_OPERATE):
+    if visit.caller.works_anywhere():
         CreationForm(visit).build()
 
 
@@ -58,7 +57,7 @@ class CreationForm:
 
     def __init__(self, visit: Visit) -> None:
         self._visit = visit
-        self._key = f"console-{secrets.token_hex(16)}"
+        self._key = _new_key()
 
     def build(self) -> None:
         """Show the form."""
@@ -67,7 +66,7 @@ class CreationForm:
                 self._name = ui.input("Name", on_change=self._check).props("outlined dense").classes("wide")
                 self._name.props["maxlength"] = MAX_NAME_CHARACTERS
                 self._name.props["autocomplete"] = "off"
-                self._at = instant_field(f"Publish at, or empty ({self._visit.viewer.zone.key})", self._check)
+                self._at = InstantField("Publish at, or empty", self._visit.viewer.zone)
                 self._button = ui.button("Create", on_click=self._create).props("unelevated no-caps")
             self._errors = ui.element("div")
         self._name.value = ""
@@ -81,11 +80,12 @@ class CreationForm:
         self._button.set_enabled(False)
         try:
             fields = {"name": self._name.value.strip(), "idempotencyKey": self._key}
-            if self._at.value:
-                fields["publishAt"] = require_instant(self._at.value, self._visit.viewer.zone).isoformat()
+            if not self._at.is_empty:
+                fields["publishAt"] = self._at.read()
             payload = await self._visit.api.mutate(CREATE, **fields)
         except ApiError as error:
-            self._key = f"console-{secrets.token_hex(16)}"
+            if not isinstance(error, Unreachable):  # otherwise it may have been created: the same key finds it
+                self._key = _new_key()
             with self._errors:
                 show_error(error)
             self._check()
@@ -123,6 +123,10 @@ def page_path(state: str, after: str) -> str:
     return f"/releases?{urlencode(query)}" if query else "/releases"
 
 
+def _new_key() -> str:
+    return f"console-{secrets.token_hex(16)}"
+
+
 def _show_states(state: str) -> None:
     with ui.element("nav").classes("bar ways") as element:
         element.props["aria-label"] = "States of releases"
@@ -133,7 +137,7 @@ def _show_states(state: str) -> None:
 
 
 def _show_pages(state: str, after: str, page: Json) -> None:
-    with ui.element("div").classes("bar pages"):
+    with ui.element("div").classes("pager"):
         Text("span", f"{page['totalCount']:,} in all").classes("note")
         if after:
             link("Newest", page_path(state, ""))

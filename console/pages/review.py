@@ -9,10 +9,10 @@ from nicegui import ui
 
 from console.actions.review_batch import approve_dialog, reject_dialog
 from console.client import Json
-from console.client.errors import ApiError
 from console.frame.paths import batch_path, list_path
 from console.frame.visit import Visit
 from console.widgets.batches import (
+    BATCH_FIELDS,
     compare_href,
     compared_version,
     is_outdated,
@@ -21,26 +21,20 @@ from console.widgets.batches import (
     show_findings,
     show_waits,
     shown_findings,
-    summary_text,
-    version_text,
 )
 from console.widgets.dialogs import DialogHost
 from console.widgets.parts import Text, empty, link, notice
+from console.widgets.refresher import Refresher
+from console.widgets.versions import summary_text, version_text
 
-HELD = """
-query ConsoleHeld($list: ID, $first: Int!, $after: String) {
-  batches(priceList: $list, state: HELD, first: $first, after: $after) {
-    nodes {
-      id priceList state mode version label submittedBy createdAt publishAt baseVersion
-      findings { gate severity message observed limit }
-      summary { added removed changed unchanged }
-      release { id name }
-      rebased { baseVersion }
-    }
+HELD = f"""
+query ConsoleHeld($list: ID, $first: Int!, $after: String) {{
+  batches(priceList: $list, state: HELD, first: $first, after: $after) {{
+    nodes {{ {BATCH_FIELDS} submittedBy createdAt }}
     totalCount
-    pageInfo { hasNextPage endCursor }
-  }
-}"""
+    pageInfo {{ hasNextPage endCursor }}
+  }}
+}}"""
 
 LISTS = """
 query ConsoleHeldLists {
@@ -87,29 +81,15 @@ class Review:
         self._held = await self._read()
         lists = await self._visit.api.query(LISTS)
         self._show_filter(sorted({each["priceList"] for each in lists["batches"]["nodes"]}))
-        self._error = ui.element("div")
-        self._content = ui.element("div")
         self._dialogs = DialogHost()
+        refresher = Refresher(self._refresh, is_paused=lambda: self._dialogs.is_open)
+        self._content = ui.element("div")
         self._show()
-        self._is_stale = False
-        self._visit.follow(self._note)
-        ui.timer(1.0, self._refresh_if_stale)
-        ui.timer(REFRESH_SECONDS, self._note)
+        refresher.follow(self._visit)
+        refresher.repeat(REFRESH_SECONDS)
 
-    def _note(self, _: Json | None = None) -> None:
-        self._is_stale = True
-
-    async def _refresh_if_stale(self) -> None:
-        if not self._is_stale or self._dialogs.is_open:
-            return
-        self._is_stale = False
-        self._error.clear()
-        try:
-            held = await self._read()
-        except ApiError as error:
-            with self._error:
-                notice(f"Not up to date: {error}", "bad")
-            return
+    async def _refresh(self) -> None:
+        held = await self._read()
         if held != self._held and not self._dialogs.is_open:
             self._held = held
             self._show()

@@ -7,7 +7,6 @@ from nicegui import ui
 
 from console.charts.steps import step_chart, steps_of
 from console.client import Json
-from console.client.errors import ApiError
 from console.frame.paths import list_path, sku_path
 from console.frame.viewer import parse_instant
 from console.frame.visit import Visit
@@ -15,6 +14,7 @@ from console.pages.sku_periods import MAX_ROWS, Origins, period_rows, period_tab
 from console.pages.sku_reading import Reading, origins_of, read_sku
 from console.widgets.parts import Text, badge, empty, fact, facts, link, notice, section, show_error
 from console.widgets.prices import price_text, shortened, value_text
+from console.widgets.refresher import Refresher
 from console.widgets.tables import Column, cell, table
 
 RANGES = {1: "24 h", 7: "7 d", 30: "30 d", 365: "1 y"}
@@ -27,9 +27,6 @@ MAX_ATTRIBUTES = 50
 
 MAX_VALUE_CHARACTERS = 300
 """Characters of an attribute that are shown."""
-
-REFRESH_SECONDS = 1.0
-"""Shortest time between two readings, however many publications arrive."""
 
 
 async def sku_page(visit: Visit, name: str, sku: str = "", days: str = str(DEFAULT_DAYS)) -> None:
@@ -49,7 +46,6 @@ class SkuPage:
         self._sku = sku
         self._days = days
         self._since = datetime.now(UTC) - timedelta(days=days)
-        self._is_stale = False
         self._shown: Reading | None = None
 
     async def build(self) -> None:
@@ -58,26 +54,10 @@ class SkuPage:
         if not self._sku:
             empty("Enter a sku to see its price.")
             return
+        refresher = Refresher(self._read)
         self._content = ui.element("div")
         await self._read()
-        self._visit.follow(self._note)
-        ui.timer(REFRESH_SECONDS, self._refresh_if_stale)
-
-    def _note(self, publication: Json | None) -> None:
-        if publication is None or publication["priceList"] == self._name:
-            self._is_stale = True
-
-    async def _refresh_if_stale(self) -> None:
-        if not self._is_stale:
-            return
-        self._is_stale = False
-        try:
-            await self._read()
-        except ApiError as error:
-            self._shown = None
-            self._content.clear()
-            with self._content:
-                show_error(error)
+        refresher.follow(self._visit, self._name)
 
     async def _read(self) -> None:
         """Read the sku, and show it again if anything has changed."""
@@ -155,7 +135,7 @@ class SkuPage:
                 period_table(rows, has_events=self._visit.works_on(self._name))
 
     def _show_ranges(self) -> None:
-        with ui.element("nav").classes("ranges") as ranges:
+        with ui.element("nav").classes("bar ways") as ranges:
             ranges.props["aria-label"] = "Range"
             for days, text in RANGES.items():
                 element = link(text, sku_path(self._name, self._sku, days))

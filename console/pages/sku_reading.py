@@ -1,4 +1,4 @@
-"""What the API has of a sku: its price now, what it was before, and where that came from."""
+"""Reading a sku: its price now, what it was before, and where that came from."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -37,7 +37,7 @@ query ConsoleLastVersion($name: ID!, $version: Int!, $sku: ID!, $prefix: String!
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What is known of a sku.
+    """A sku as the API has it.
 
     `version` is the current version, and `price` the price in it. Without one, `last` is the newest version that had
     the sku, and `alike` are skus that begin with it. `periods` is its timeline, up to `now`.

@@ -57,3 +57,7 @@ class Caller:
     def may_anywhere(self, scope: Scope) -> bool:
         """Whether the caller has a scope for any price list."""
         return any(grant.scope == scope for grant in self.grants)
+
+    def works_anywhere(self) -> bool:
+        """Whether the caller sees the batches of any price list."""
+        return any(map(self.may_anywhere, Scope))

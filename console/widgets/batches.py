@@ -9,7 +9,16 @@ from nicegui import ui
 from console.client import Json
 from console.frame.paths import compare_path, release_path
 from console.frame.viewer import Viewer, age, utc
-from console.widgets.parts import Text, badge, link
+from console.widgets.parts import Text, badge, fact, link, time
+from console.widgets.versions import SUMMARY_FIELDS, move_text
+
+BATCH_FIELDS = f"""
+id priceList state mode version label publishAt baseVersion
+findings {{ gate severity message observed limit }}
+summary {{ {SUMMARY_FIELDS} }}
+release {{ id name }}
+rebased {{ baseVersion }}"""
+"""The fields of a `Batch` that these functions take."""
 
 STATES = {
     "OPEN": ("being sent", "muted"),
@@ -43,7 +52,7 @@ _TONES = {"REJECT": "bad", "HOLD": "warn", "INFO": "muted"}
 
 
 class Wait(NamedTuple):
-    """What a held batch waits for, besides a decision: its text and where it leads, if anywhere."""
+    """A release or an instant that a held batch waits for: its text and where it leads, if anywhere."""
 
     text: str
     href: str | None
@@ -95,26 +104,6 @@ def scheduled_text(instant: str) -> str:
     return f"scheduled {text}" if text.startswith("in ") else "due now"
 
 
-def summary_text(summary: Json | None) -> str:
-    """Return how many prices differ: `10 added, 3 changed`; empty for None."""
-    if summary is None:
-        return ""
-    counts = [f"{summary[kind]:,} {kind}" for kind in ("added", "removed", "changed") if summary[kind]]
-    return ", ".join(counts) or "no price changes"
-
-
-def version_text(version: int | None) -> str:
-    """Return a version in words."""
-    return "no version" if version is None else f"version {version}"
-
-
-def move_text(before: int | None, after: int | None) -> str:
-    """Return a change of the current version: `version 3 → 4`."""
-    if before is None:
-        return f"first version, {after}"
-    return f"version {before} → {'none' if after is None else after}"
-
-
 def held_move_text(batch: Json) -> str:
     """Return the change that a held batch makes now. It gets a new version if its list has moved since."""
     current: int | None = batch["rebased"]["baseVersion"]
@@ -146,14 +135,30 @@ def is_outdated(batch: Json) -> bool:
     return bool(batch["rebased"]) and batch["rebased"]["baseVersion"] != batch["baseVersion"]
 
 
-def served_text(served: Json) -> str:
-    """Return how many processes serve a version."""
-    return f"by {served['by']} of {served['of']} processes"
+def served_text(served: Json | None) -> str:
+    """Return how many processes serve a version; empty for None."""
+    return f"by {served['by']} of {served['of']} processes" if served else ""
 
 
 def served_tone(served: Json) -> str:
     """Return the tone of that number: `good` once all serve it."""
     return "good" if served["by"] >= served["of"] > 0 else "warn"
+
+
+def served_fact(served: Json | None) -> None:
+    """Show how many processes serve a version, if that is known."""
+    if served:
+        fact("Served", served_text(served), tone=served_tone(served))
+
+
+def show_schedule(viewer: Viewer, publish_at: str | None) -> None:
+    """Show when a batch or a release is due, before it gets another schedule."""
+    with ui.element("p"):
+        if publish_at:
+            Text("span", "Now due ")
+            time(viewer, publish_at)
+        else:
+            Text("span", "It has no schedule yet.")
 
 
 def show_findings(findings: Iterable[Json]) -> None:

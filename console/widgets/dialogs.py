@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from nicegui import ui
 
-from console.client.errors import ApiError, Problem
+from console.client.errors import ApiError
 from console.widgets.parts import Text, show_error
 
 MAX_REASON_CHARACTERS = 1000
@@ -17,7 +17,7 @@ class ActionDialog:
     """A dialog that does one thing, once its conditions are met.
 
     `preview` builds what will change; while it waits for the API, the action cannot be confirmed. `act` is called with
-    the reason. What the API refuses is shown in the dialog, which stays open; after success the page is loaded again.
+    the reason. A refusal is shown in the dialog, which stays open; after success the page is loaded again.
     With `typed_name`, that name has to be typed as well.
     """
 
@@ -95,14 +95,8 @@ class ActionDialog:
             show_error(error)
 
 
-def action_button(label: str, dialog: ActionDialog, *, primary: bool = False) -> ui.button:
-    """Show the button that opens a dialog."""
-    button = ui.button(label, on_click=dialog.open).props("no-caps unelevated" if primary else "no-caps outline")
-    return button.classes("action")
-
-
 class DialogHost:
-    """Where the dialogs of a page are built, one at a time, when their button is pressed."""
+    """Where the dialogs of a page are built, one at a time, when they are opened."""
 
     def __init__(self) -> None:
         self._element = ui.element("div")
@@ -113,42 +107,42 @@ class DialogHost:
         """Whether a dialog is open, so that the page should stay as it is."""
         return self._dialog is not None and self._dialog.is_open
 
-    def button(self, label: str, build: Callable[[], ActionDialog], *, primary: bool = False) -> ui.button:
-        """Show the button that builds a dialog and opens it."""
+    async def open(self, build: Callable[[], ActionDialog]) -> None:
+        """Build a dialog and open it, unless one is open."""
+        if self.is_open:
+            return
+        self._element.clear()
+        with self._element:
+            self._dialog = build()
+        await self._dialog.open()
 
-        async def open_dialog() -> None:
-            self._element.clear()
-            with self._element:
-                self._dialog = build()
-                await self._dialog.open()
-
-        button = ui.button(label, on_click=open_dialog).props("no-caps unelevated" if primary else "no-caps outline")
-        return button.classes("action")
-
-
-def instant_field(label: str, on_change: Callable[[], None]) -> ui.input:
-    """Show a field for a date and a time; the browser has a picker for it. `parse_field` reads it."""
-    field = _field(label, label.lower().replace(" ", "-"), on_change)
-    field.props["type"] = "datetime-local"
-    field.props["stack-label"] = True
-    return field
+    def button(self, label: str, build: Callable[[], ActionDialog], *, primary: bool = False) -> None:
+        """Show the button that opens a dialog."""
+        style = "no-caps unelevated" if primary else "no-caps outline"
+        ui.button(label, on_click=lambda: self.open(build)).props(style)
 
 
-def parse_field(text: str, zone: ZoneInfo) -> datetime | None:
-    """Return the instant of an `instant_field` in a time zone; None if it is empty or no instant."""
-    try:
-        local = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return local.replace(tzinfo=zone)
+class InstantField:
+    """A field for a date and a time in a time zone; the browser has a picker for it."""
 
+    def __init__(self, label: str, zone: ZoneInfo) -> None:
+        self._zone = zone
+        self._field = _field(f"{label} ({zone.key})", "instant", lambda: None)
+        self._field.props["type"] = "datetime-local"
+        self._field.props["stack-label"] = True
 
-def require_instant(text: str, zone: ZoneInfo) -> datetime:
-    """Return the instant of an `instant_field` in a time zone. Raises `ApiError` if it is empty or no instant."""
-    instant = parse_field(text, zone)
-    if instant is None:
-        raise ApiError([Problem("NO_INSTANT", "Choose a date and a time.")])
-    return instant
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing has been chosen."""
+        return not self._field.value
+
+    def read(self) -> str:
+        """Return the instant as the API takes it. Raises `ApiError` if there is none."""
+        try:
+            local = datetime.fromisoformat(self._field.value or "")
+        except ValueError:
+            raise ApiError.of("NO_INSTANT", "Choose a date and a time.") from None
+        return local.replace(tzinfo=self._zone).isoformat()
 
 
 def _field(label: str, name: str, on_change: Callable[[], None]) -> ui.input:

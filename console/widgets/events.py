@@ -1,6 +1,13 @@
-"""What an entry of the audit log says, in words."""
+"""Entries of the audit log: their text, and their row in a table."""
 
 from console.client import Json
+from console.frame.viewer import Viewer
+from console.widgets.tables import Column, cell, time_cell
+
+EVENT_FIELDS = "id kind at by reason version fromVersion toVersion"
+"""The fields of an `Event` that these functions take."""
+
+EVENT_COLUMNS = (Column("at", "When"), Column("what", "What"), Column("by", "By"), Column("reason", "Reason"))
 
 _SENTENCES = {
     "CREATED": "Created the list",
@@ -33,3 +40,14 @@ def event_text(event: Json) -> str:
     if version is None:
         return sentence.replace(" of version {version}", "").replace("version {version}", "a batch")
     return sentence.format(version=version)
+
+
+def event_row(viewer: Viewer, event: Json) -> Json:
+    """Return the row of an `Event`, for `EVENT_COLUMNS`."""
+    return {
+        "id": event["id"],
+        "at": time_cell(viewer, event["at"]),
+        "what": cell(event_text(event)),
+        "by": cell(event["by"]),
+        "reason": cell(event["reason"] or ""),
+    }

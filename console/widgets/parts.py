@@ -83,9 +83,11 @@ def empty(text: str) -> None:
     Text("p", text).classes("empty")
 
 
-def notice(text: str, tone: str = "warn") -> None:
+def notice(text: str, tone: str = "warn") -> Text:
     """Show a sentence that nobody should miss: `good`, `warn` or `bad`."""
-    Text("p", text).classes(f"notice {tone}").props["role"] = "status"
+    element = Text("p", text).classes(f"notice {tone}")
+    element.props["role"] = "status"
+    return element
 
 
 def show_error(error: ApiError) -> None:

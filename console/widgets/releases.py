@@ -3,15 +3,25 @@
 from console.client import Json
 from console.frame.paths import compare_path
 from console.widgets.batches import (
+    BATCH_FIELDS,
     compare_href,
     gate_text,
     held_move_text,
     is_outdated,
-    move_text,
     needs_decision,
     shown_findings,
-    summary_text,
 )
+from console.widgets.versions import move_text, summary_text
+
+RELEASE_FIELDS = f"""
+id name state publishAt
+items {{
+  priceList {{ name currentVersion pin {{ version }} }}
+  batch {{ {BATCH_FIELDS} }}
+  fromVersion
+  toVersion
+}}"""
+"""The fields of a `Release` that these functions take."""
 
 STATES = {
     "OPEN": ("open", "warn"),

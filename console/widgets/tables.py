@@ -103,8 +103,7 @@ def table(
         row_key=key,
         pagination={"rowsPerPage": page_size} if len(rows) > page_size else None,
     )
-    shown.props(
-        f'flat wrap-cells table-aria-label="{label}" no-data-label="Nothing to show." :rows-per-page-options="[0]"'
-    )
+    shown.props('flat wrap-cells no-data-label="Nothing to show." :rows-per-page-options="[0]"')
+    shown.props["table-aria-label"] = label
     shown.classes("data-table").add_slot("body-cell", _CELL)
     return shown

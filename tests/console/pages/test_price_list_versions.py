@@ -31,8 +31,8 @@ def version(number: int, state: str = "PUBLISHED", **fields: Any) -> Json:
 
 
 def rows(*nodes: Json, current: int | None, pin: Json | None = None, operates: bool = True) -> list[Json]:
-    page = {"nodes": list(nodes), "currentVersion": current, "pin": pin}
-    return version_rows(cast("Visit", Looker(operates)), "shop", page)
+    price_list = {"snapshots": {"nodes": list(nodes)}, "currentVersion": current, "pin": pin}
+    return version_rows(cast("Visit", Looker(operates)), "shop", price_list)
 
 
 def names(row: Json) -> list[str]:

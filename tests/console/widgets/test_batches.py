@@ -12,11 +12,9 @@ from console.widgets.batches import (
     held_move_text,
     is_outdated,
     measure_text,
-    move_text,
     needs_decision,
     served_tone,
     shown_findings,
-    summary_text,
     waits,
 )
 
@@ -141,17 +139,6 @@ def test_a_held_batch_gets_a_new_version_once_its_list_has_moved() -> None:
     assert held_move_text(held()) == "version 5 → 7"
     assert held_move_text(held(rebased={"baseVersion": 8})) == "version 8 → a new one"
     assert held_move_text(held(baseVersion=None, rebased={"baseVersion": None})) == "first version, 7"
-
-
-def test_summaries_leave_out_what_is_none() -> None:
-    counts = {"added": 1_200, "removed": 0, "changed": 3, "unchanged": 9}
-    assert summary_text(counts) == "1,200 added, 3 changed"
-    assert summary_text(counts | {"added": 0, "changed": 0}) == "no price changes"
-    assert summary_text(None) == ""
-
-
-def test_a_return_to_no_version_is_said() -> None:
-    assert move_text(1, None) == "version 1 → none"
 
 
 def test_a_version_is_well_served_once_all_processes_serve_it() -> None:
