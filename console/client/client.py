@@ -17,7 +17,7 @@ REQUEST_TIMEOUT_SECONDS = 30
 STREAM_TIMEOUT_SECONDS = 60
 """Longest silence of a subscription; the server sends a comment more often."""
 
-MAX_CONNECTIONS = 16
+MAX_CONNECTIONS = 64
 """Connections of one caller: a page sends a few requests, and a few pages may follow a batch each."""
 
 
@@ -70,7 +70,7 @@ class ApiClient:
                 async for line in response.aiter_lines():
                     if line.startswith("data:") and (text := line.removeprefix("data:").strip()):
                         yield _data_of(json.loads(text))
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, ValueError) as error:
             raise Unreachable(f"The stream from {self.endpoint} broke: {error or type(error).__name__}.") from error
 
     async def close(self) -> None:

@@ -65,4 +65,7 @@ class Feed:
 
     def _notify(self, publication: Json | None) -> None:
         for follower in list(self._followers):
-            follower(publication)
+            try:
+                follower(publication)
+            except Exception:  # that of one page: the others still follow
+                log.exception("A page failed to follow a publication.")

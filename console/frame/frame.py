@@ -57,7 +57,7 @@ def register_page(path: str, title: str, build: Build, sessions: Sessions) -> No
             with frame(viewer, title.format(**parameters)):
                 show_error(error)
             return None
-        with frame(viewer, title.format(**parameters), visit, request.url.path):
+        with frame(viewer, title.format(**parameters).rstrip(": "), visit, request.url.path):
             try:
                 await build(visit, **parameters)
             except ApiError as error:

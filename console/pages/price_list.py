@@ -12,7 +12,7 @@ from console.actions.pin import pin_dialog, publish_latest_dialog, unpin_dialog
 from console.actions.rollback import rollback_dialog
 from console.charts.track import TRACK_EVENT, Track, track_chart, track_of, track_options
 from console.client import Json
-from console.frame.paths import review_path
+from console.frame.paths import list_path, review_path, sku_path
 from console.frame.viewer import age
 from console.frame.visit import Visit
 from console.pages.price_list_log import log_table
@@ -78,6 +78,9 @@ class PriceListPage:
         refresher = Refresher(self._refresh)
         self._head = ui.element("div")
         self._actions = ui.element("div").classes("bar")
+        with ui.element("div").classes("bar"):
+            link("Compare versions", f"{list_path(self._name)}/compare")
+            link("Look up a sku", sku_path(self._name, ""))
         self._dialogs = DialogHost()
         self._show_head(found)
         if self._works:
