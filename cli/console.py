@@ -43,8 +43,8 @@ def console(endpoint: str, token: str | None, host: str, port: int, no_browser: 
     """
     if token and not is_local(host):
         raise BadSettings(
-            f"--token is refused with --host {host}: everyone who reaches the console would act in your name. "
-            "Leave it out: the console asks each person for their own."
+            f"--token, or PRICEBOOK_TOKEN, is refused with --host {host}: everyone who reaches the console would act "
+            "in your name. Leave it out: the console asks each person for their own."
         )
     try:
         from console.app import Console  # noqa: PLC0415 - an extra, which takes a second to import

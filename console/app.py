@@ -12,7 +12,7 @@ from nicegui import ui
 from starlette.types import ASGIApp
 
 from console.client.errors import ApiError, Unauthenticated
-from console.frame.frame import SESSION_COOKIE, SIGN_IN, register_page
+from console.frame.frame import SIGN_IN, register_page, session_cookie
 from console.frame.viewer import FIRST_PAGE, Viewer, is_first_request
 from console.pages import PAGES
 from console.pages.sign_in import sign_in_page
@@ -83,9 +83,9 @@ class Console:
             return _to_sign_in(error.problems[0].code, to)
 
     async def _sign_out(self, request: Request) -> Response:
-        self._sessions.end(request.cookies.get(SESSION_COOKIE))
+        self._sessions.end(request.cookies.get(session_cookie(request)))
         response = _to_sign_in("SIGNED_OUT")
-        response.delete_cookie(SESSION_COOKIE)
+        response.delete_cookie(session_cookie(request))
         return response
 
     async def _open(self, request: Request, key: str = "") -> Response:
@@ -113,7 +113,7 @@ class Console:
     def _enter(self, request: Request, session_id: str, to: str) -> Response:
         response = _redirect(to if to.startswith("/") and not to.startswith(("//", "/\\")) else "/")
         is_https = request.headers.get("origin", "").startswith("https:")  # of the form, whatever proxies are between
-        response.set_cookie(SESSION_COOKIE, session_id, httponly=True, samesite="lax", secure=is_https)
+        response.set_cookie(session_cookie(request), session_id, httponly=True, samesite="lax", secure=is_https)
         return response
 
 

@@ -46,9 +46,16 @@ class ApiClient:
         return _data_of({**body, "errors": refused})
 
     async def mutate(self, document: str, **fields: object) -> Json:
-        """Send a mutation with the fields of its `input`, and return its payload. Raises `Refused`, `ApiError`."""
+        """Send a mutation with the fields of its `input`, and return its payload.
+
+        Raises `Refused`, `ApiError`. After `Unreachable` it is unknown whether it was done.
+        """
         payload: Json
-        (payload,) = _data(await self._post(document, {"input": fields})).values()
+        try:
+            (payload,) = _data(await self._post(document, {"input": fields})).values()
+        except Unreachable as error:
+            message = error.problems[0].message
+            raise Unreachable(f"{message} It may have been done: load the page again before you repeat it.") from error
         if payload["userErrors"]:
             raise Refused([Problem(error["code"], error["message"]) for error in payload["userErrors"]])
         return payload

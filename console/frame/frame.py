@@ -18,7 +18,6 @@ from console.widgets.parts import Text, link, show_error
 Build = Callable[..., Awaitable[None]]
 """Builds a page from its `Visit`, and the parameters of its path and query."""
 
-SESSION_COOKIE = "pricebook-console"
 SIGN_IN = "/sign-in"
 
 BUILD_TIMEOUT_SECONDS = 60.0
@@ -45,7 +44,7 @@ def register_page(path: str, title: str, build: Build, sessions: Sessions) -> No
     async def page(request: Request, **parameters: object) -> Response | None:
         if is_first_request(request):
             return HTMLResponse(FIRST_PAGE)
-        session = sessions.find(request.cookies.get(SESSION_COOKIE))
+        session = sessions.find(request.cookies.get(session_cookie(request)))
         if session is None:
             return lead_to_sign_in(request)
         viewer = Viewer.of(request)
@@ -68,6 +67,12 @@ def register_page(path: str, title: str, build: Build, sessions: Sessions) -> No
     request = inspect.Parameter("request", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Request)
     page.__signature__ = inspect.Signature([request, *own])  # type: ignore[attr-defined]
     ui.page(path, response_timeout=BUILD_TIMEOUT_SECONDS)(page)
+
+
+def session_cookie(request: Request) -> str:
+    """Return the name of the cookie with the id of the session. Consoles on several ports of a host share cookies."""
+    port = request.url.port
+    return f"pricebook-console-{port}" if port else "pricebook-console"
 
 
 def lead_to_sign_in(request: Request) -> Response:

@@ -46,14 +46,21 @@ class OriginGuardMiddleware:
     def _objection(self, scope: Scope) -> str | None:
         headers = Headers(scope=scope)
         host = headers.get("host", "")
-        if self._loopback_only and urlsplit(f"//{host}").hostname not in LOOPBACK_NAMES:
+        if self._loopback_only and not _is_loopback(host):
             return "This console accepts only requests to localhost or 127.0.0.1."
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != host:
+        if origin is not None and origin.partition("://")[2] != host:
             return "Pages of other origins may not use this console."
         if headers.get("sec-fetch-site") in {"cross-site", "same-site"} and not _follows_link(scope, headers):
             return "Pages of other origins may only link to this console."
         return None
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return urlsplit(f"//{host}").hostname in LOOPBACK_NAMES
+    except ValueError:  # malformed
+        return False
 
 
 def _follows_link(scope: Scope, headers: Headers) -> bool:

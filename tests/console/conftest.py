@@ -1,6 +1,7 @@
 """A server with real prices, its callers, and a console of it."""
 
 import asyncio
+import secrets
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -21,7 +22,7 @@ from tests.graph.api import Client
 from tests.stack.browser import chromium
 from tests.waiting import until
 
-DATABASE = "test_console"
+DATABASE = f"test_console_{secrets.token_hex(6)}"
 
 CALLERS = {
     "olivia": ["snapshots:operate"],

@@ -48,7 +48,7 @@ async def test_an_operator_finds_wrong_prices_rolls_back_and_approves_the_next_b
 
     held = await integrator.submit("ecb", [row("USD", "1.12", "USD")], mode="MERGE", label="corrected")
     assert held["batch"]["state"] == "HELD"
-    browser.open("/review")
+    browser.open("/review?list=ecb")
     browser.sees("corrected")
     browser.follow("Compare with version 30")
     browser.sees("+0.25 %")
@@ -58,12 +58,12 @@ async def test_an_operator_finds_wrong_prices_rolls_back_and_approves_the_next_b
     browser.sees("Batches that only the pin held, and that stay held: 1.")
     browser.fill("Reason", "The integrator has corrected it")
     browser.confirm("Unpin")
-    browser.open("/review")
+    browser.open("/review?list=ecb")
     browser.press("Approve")
     browser.sees("It becomes current at once.")
     browser.fill("Reason", "Looks right")
     browser.confirm("Approve")
-    browser.sees("Nothing waits for a review.")
+    browser.sees("Nothing waits for a review in ecb.")
 
     now = await state(integrator)
     assert (now["currentVersion"], now["pin"]) == (32, None)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -37,6 +38,11 @@ const tries = [
 ];
 Promise.allSettled(tries).then(() => { document.title = "tried " + results.join(); });
 </script>"""
+
+
+def session_cookie(browser: Browser) -> str:
+    """The name of the cookie of the session at the console's port."""
+    return f"pricebook-console-{urlsplit(browser.url).port}"
 
 
 @contextmanager
@@ -79,13 +85,13 @@ def test_the_token_stays_in_the_console(browser: Browser, stage: Stage) -> None:
     page = browser.driver.page_source
     cookies = {each["name"]: each for each in browser.driver.get_cookies()}
     assert stage.keys["olivia"] not in page + str(cookies)
-    assert cookies["pricebook-console"]["httpOnly"] is True
-    assert cookies["pricebook-console"]["value"] not in page
+    assert cookies[session_cookie(browser)]["httpOnly"] is True
+    assert cookies[session_cookie(browser)]["value"] not in page
 
 
 def test_signing_out_ends_the_session(browser: Browser, stage: Stage) -> None:
     sign_in(browser, stage, "olivia")
-    kept = browser.driver.get_cookie("pricebook-console")
+    kept = browser.driver.get_cookie(session_cookie(browser))
     browser.press("Sign out")
     browser.sees("You have signed out.")
     browser.driver.add_cookie(kept)
@@ -130,4 +136,4 @@ def test_a_token_is_refused_where_others_can_reach_the_console(stage: Stage) -> 
     command = [sys.executable, "-m", "cli", "console", "--endpoint", stage.url, "--host", "0.0.0.0", "--token", "x"]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert run.returncode == 2
-    assert "everyone who reaches the console would act in your name" in run.stderr
+    assert "is refused with --host 0.0.0.0" in run.stderr

@@ -34,7 +34,9 @@ async def ask(
         return await http.request(method, "/", headers={"Host": host, **(headers or {})})
 
 
-@pytest.mark.parametrize("origin", ["http://127.0.0.1:3000", "http://localhost:8090", "https://evil.example", "null"])
+@pytest.mark.parametrize(
+    "origin", ["http://127.0.0.1:3000", "http://localhost:8090", "https://evil.example", "http://[", "null"]
+)
 async def test_a_page_of_another_origin_can_send_no_request(origin: str) -> None:
     assert (await ask("POST", {"Origin": origin})).status_code == 403
     assert (await ask("GET", {"Origin": origin})).status_code == 403
@@ -61,7 +63,7 @@ async def test_another_page_can_do_no_more_than_link(method: str, changed: dict[
     assert (await ask(method, LINK | changed)).status_code == 403
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:8090", "127.0.0.1.evil.example", ""])
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:8090", "127.0.0.1.evil.example", "[::1", ""])
 async def test_a_console_on_loopback_refuses_names_that_were_pointed_at_it(host: str) -> None:
     assert (await ask(host=host)).status_code == 403
 
