@@ -174,10 +174,8 @@ class Overview:
             return
         states = await self._visit.api.query(WAITING)
         batches = [each for state in states.values() for each in state["nodes"]]
-        planned = [each.get("publishAt") is not None or each.get("release") is not None for each in batches]
-        names = [each["priceList"] for each in batches]
-        self._planned = Counter(name for name, is_planned in zip(names, planned, strict=True) if is_planned)
-        self._waiting = Counter(name for name, is_planned in zip(names, planned, strict=True) if not is_planned)
+        self._planned = Counter(each["priceList"] for each in batches if _is_planned(each))
+        self._waiting = Counter(each["priceList"] for each in batches if not _is_planned(each))
 
     def _found(self) -> list[str]:
         wanted = (self._search.value or "").strip().lower()
@@ -226,6 +224,11 @@ class Overview:
                 note_title="scheduled, or in a release",
             ),
         }
+
+
+def _is_planned(batch: Json) -> bool:
+    """Whether a batch is scheduled, or in a release."""
+    return bool(batch.get("publishAt") or batch.get("release"))
 
 
 def _by_name(count: int) -> str:
