@@ -34,7 +34,7 @@ GRACEFUL_SECONDS = 2
 @click.option("--no-browser", is_flag=True, help="Do not open the browser.")
 @click.option("--fd", type=int, help="Serve on this inherited listening socket, not on host and port.")
 def console(endpoint: str, token: str | None, host: str, port: int, no_browser: bool, fd: int | None) -> None:
-    """Serve the console, and open it in the browser.
+    """Serve the console for operators, and open it in the browser.
 
     It shows what is live, compares versions, and reviews, rolls back and schedules in your name: it needs nothing but
     the GraphQL endpoint. Without a token, it asks for one.
