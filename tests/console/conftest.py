@@ -1,6 +1,5 @@
 """A server with real prices, its callers, and a console of it."""
 
-import asyncio
 import secrets
 import subprocess
 import sys
@@ -14,11 +13,13 @@ import httpx
 import pytest
 from pymongo import MongoClient
 
+from cli.dev.demo import DAYS
+from cli.dev.ecb import read_rates
 from graph.runtime import open_store
 from graph.settings import Settings
 from tests.acceptance.test_two_servers import ROOT, is_ready, server
 from tests.console.browser import Browser
-from tests.graph.api import Client
+from tests.graph.api import Client, row
 from tests.stack.browser import chromium
 from tests.waiting import until
 
@@ -53,12 +54,13 @@ async def stage(mongodb_uri: str, tmp_path_factory: pytest.TempPathFactory) -> A
         keys = {name: (await store.api_keys.create(name, scopes, "tests"))[1] for name, scopes in CALLERS.items()}
         await store.worker.stop()
         await store.close()
-        await asyncio.to_thread(publish_rates, url, keys["ada"])
         https = {
             name: httpx.AsyncClient(base_url=url, timeout=60, trust_env=False, headers=_bearer(key))
             for name, key in keys.items()
         }
-        yield Stage(url, keys, {name: Client(http) for name, http in https.items()})
+        clients = {name: Client(http) for name, http in https.items()}
+        await publish_rates(clients["ada"])
+        yield Stage(url, keys, clients)
         for http in https.values():
             await http.aclose()
     with MongoClient[dict[str, object]](mongodb_uri) as client:
@@ -66,10 +68,12 @@ async def stage(mongodb_uri: str, tmp_path_factory: pytest.TempPathFactory) -> A
         client.drop_database(f"{DATABASE}_layers")
 
 
-def publish_rates(url: str, key: str) -> None:
-    """Publish the demo's prices."""
-    command = [sys.executable, "-m", "cli", "demo", "--endpoint", url, "--token", key]
-    subprocess.run(command, cwd=ROOT, check=True)
+async def publish_rates(client: Client) -> None:
+    """Publish the rates of the last days, a version a day, as `ecb`."""
+    await client.create("ecb")
+    for day in read_rates()[-DAYS:]:
+        rows = [row(code, rate, code, validFrom=day.day) for code, rate in day.rates.items()]
+        await client.submit("ecb", rows, label=day.day)
 
 
 def _bearer(key: str) -> dict[str, str]:
