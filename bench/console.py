@@ -19,7 +19,7 @@ from bench.report import Figure, Report
 from bench.servers import Server
 
 LISTS = 500
-VERSIONS_OF_LIST = 3
+VERSIONS_OF_LIST = 2
 VERSIONS = 2_000
 CHANGES = 50_000
 ROUNDS = 10
