@@ -27,7 +27,7 @@ MAX_FORM_BYTES = 32 * 1024
 class Console:
     """A console of one endpoint.
 
-    With `token`, whoever opens the console with `key`, which works once, acts in the name of that token.
+    With `token`, the first browser that opens the console with `key` acts in the name of that token.
     `loopback_only` is for a console that only this machine can reach.
     """
 

@@ -84,7 +84,7 @@ def empty(text: str) -> None:
 
 
 def notice(text: str, tone: str = "warn") -> Text:
-    """Show a sentence that nobody should miss: `good`, `warn` or `bad`."""
+    """Show a sentence that stands out, in a tone: `good`, `warn` or `bad`."""
     element = Text("p", text).classes(f"notice {tone}")
     element.props["role"] = "status"
     return element

@@ -25,7 +25,7 @@ class ProgressBar:
 
 
 def progress_share(batch: Json) -> float | None:
-    """Return which part of a batch is stored, from 0 to 1; None if nobody knows how many prices are expected."""
+    """Return which part of a batch is stored, from 0 to 1; None if the number of expected prices is unknown."""
     progress = batch["progress"]
     if not progress["expected"]:
         return None
